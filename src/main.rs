@@ -1,0 +1,3 @@
+//! The `popgate` program.
+
+fn main() {}

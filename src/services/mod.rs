@@ -1,0 +1,89 @@
+//! Services: what must learn that access changed. A service knows [`crate::model`] only.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{AccountId, Fault, Finding};
+use crate::plan::policy::Profile;
+
+/// One thing that owes its own restart: a service on a server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Instance {
+    /// The host, as the settings name it; `localhost` for a local service.
+    pub server: String,
+    /// The service's name there.
+    pub service: String,
+}
+
+impl fmt::Display for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.server == "localhost" {
+            f.write_str(&self.service)
+        } else {
+            write!(f, "{} on {}", self.service, self.server)
+        }
+    }
+}
+
+/// What was seen of one instance at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// Which instance.
+    pub instance: Instance,
+    /// What tells this run of the service from any other (systemd's InvocationID, or PID and start time);
+    /// `None` where the service has no way to tell.
+    pub identity: Option<String>,
+    /// How long this run has lasted, measured by the service's own clock in the same call.
+    pub age: Option<Duration>,
+    /// Whether it runs.
+    pub condition: Condition,
+}
+
+/// Whether an instance runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Condition {
+    /// It runs.
+    Running,
+    /// It is stopped, and nothing is about to start it: its next start reads the new state.
+    Stopped,
+    /// It is starting or stopping.
+    Changing,
+    /// The service has no way to tell.
+    Unknown,
+}
+
+/// Something that has to learn that access changed.
+#[async_trait]
+pub trait Service: Send + Sync {
+    /// Says what this service is and does, without asking anybody.
+    fn profile(&self) -> Profile;
+
+    /// Looks at every instance without changing anything.
+    async fn observe(&self) -> Result<Vec<Observed>, ServiceError>;
+
+    /// Makes the change effective on one instance; `disabled` are the accounts that lost POP3 since the last time.
+    /// Success means that the service itself said so.
+    async fn restart(&self, instance: &Instance, disabled: &[AccountId]) -> Result<(), ServiceError>;
+
+    /// Waits until the instance serves again, at most as long as its settings allow.
+    async fn ready(&self, instance: &Instance) -> Result<(), ServiceError>;
+
+    /// Looks at reachability and permissions without changing anything.
+    async fn preflight(&self) -> Vec<Finding>;
+}
+
+/// Why a service could not be observed or restarted.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct ServiceError {
+    /// What was attempted and what came of it, for a person; never a secret.
+    pub what: String,
+    /// All that the engine may look at.
+    pub fault: Fault,
+    /// What to do about it.
+    pub help: Option<String>,
+}

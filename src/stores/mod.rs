@@ -1,0 +1,49 @@
+//! Stores: live mail systems that know who may use POP3. A store knows [`crate::model`] and [`Change`] only.
+
+use async_trait::async_trait;
+
+use crate::model::{Fault, Finding, Live, Outcome};
+use crate::plan::Change;
+
+/// A store that can be read. Commands that only read hold this type and so cannot write.
+#[async_trait]
+pub trait Reader: Send + Sync {
+    /// Returns the name shown to a person, such as `sqlite /var/vmail/users.db`; never a secret.
+    fn name(&self) -> String;
+
+    /// Reads every account. A partial answer is an error: what was not read must never look absent.
+    async fn read(&self) -> Result<Live, StoreError>;
+
+    /// Looks at reachability, permissions and shape without changing anything.
+    async fn preflight(&self) -> Vec<Finding>;
+
+    /// Returns the name of the account that popgate itself signs in as, which is never written.
+    fn own_account(&self) -> Option<String> {
+        None
+    }
+}
+
+/// A store that can be written.
+#[async_trait]
+pub trait Writer: Reader {
+    /// Writes one chunk and returns one outcome for each change, in the same order.
+    ///
+    /// A change whose account no longer is in the `from` state that the plan saw, but already is in the wanted
+    /// one, is [`Outcome::Already`]. Nothing is sent for an account that is not in the chunk.
+    async fn write(&self, chunk: &[Change]) -> Vec<Outcome>;
+
+    /// Returns how many changes one chunk may hold.
+    fn chunk_size(&self) -> usize;
+}
+
+/// Why a store could not be read or opened.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct StoreError {
+    /// What was attempted and what the store said, for a person; never a secret.
+    pub what: String,
+    /// All that the engine may look at.
+    pub fault: Fault,
+    /// What to do about it.
+    pub help: Option<String>,
+}
