@@ -1,0 +1,82 @@
+//! One week of a wall clock: open or closed in every minute.
+
+use jiff::SignedDuration;
+use jiff::civil::{DateTime, Weekday};
+
+use super::hours::{DAY, index};
+use super::{Verdict, Window};
+
+/// Minutes in a week.
+const WEEK: u16 = 7 * DAY;
+
+/// When something is allowed, as the edges between open and closed, in minutes since Monday 00:00.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Calendar {
+    /// Whether it is open in the first minute of Monday.
+    starts_open: bool,
+    /// Every minute whose predecessor (Sunday's last, for Monday's first) is on the other side. Sorted.
+    edges: Vec<u16>,
+}
+
+impl Calendar {
+    /// Unites windows that speak of the same thing.
+    pub(super) fn new<'a>(windows: impl Iterator<Item = &'a Window>) -> Self {
+        let mut allowed = None;
+        let mut denied = vec![false; usize::from(WEEK)];
+        for window in windows {
+            let minutes = match window.verdict {
+                Verdict::Allow => allowed.get_or_insert_with(|| vec![false; usize::from(WEEK)]),
+                Verdict::Deny => &mut denied,
+            };
+            mark(minutes, window);
+        }
+        let open: Vec<bool> = match allowed {
+            Some(allowed) => allowed.iter().zip(&denied).map(|(&allow, &deny)| allow && !deny).collect(),
+            None => denied.iter().map(|deny| !deny).collect(),
+        };
+        let before = |minute: u16| open[usize::from((minute + WEEK - 1) % WEEK)];
+        Self {
+            starts_open: open[0],
+            edges: (0..WEEK).filter(|&minute| open[usize::from(minute)] != before(minute)).collect(),
+        }
+    }
+
+    /// Tells whether it is open when the wall clock shows this.
+    pub(super) fn open(&self, shown: DateTime) -> bool {
+        let passed = self.edges.partition_point(|&edge| edge <= minute_of_week(shown));
+        // An edge at the very start of Monday has already shaped `starts_open`.
+        let crossed = passed - usize::from(self.edges.first() == Some(&0));
+        self.starts_open ^ (crossed % 2 == 1)
+    }
+
+    /// Returns how long the wall clock, running evenly, takes to the next edge; more than zero, at most a week.
+    pub(super) fn until_edge(&self, shown: DateTime) -> Option<SignedDuration> {
+        let minute = minute_of_week(shown);
+        let next = self.edges.partition_point(|&edge| edge <= minute);
+        let minutes = match self.edges.get(next) {
+            Some(edge) => edge - minute,
+            None => self.edges.first()? + WEEK - minute,
+        };
+        let into_minute = SignedDuration::new(i64::from(shown.second()), shown.subsec_nanosecond());
+        Some(SignedDuration::from_secs(i64::from(minutes) * 60) - into_minute)
+    }
+
+    /// Tells whether it is open in no minute at all.
+    pub(super) fn never(&self) -> bool {
+        self.edges.is_empty() && !self.starts_open
+    }
+}
+
+fn mark(minutes: &mut [bool], window: &Window) {
+    for day in Weekday::Monday.cycle_forward().take(7).filter(|&day| window.days.contains(day)) {
+        let midnight = u16::from(index(day)) * DAY;
+        for minute in window.hours.from()..window.hours.to() {
+            minutes[usize::from((midnight + minute) % WEEK)] = true;
+        }
+    }
+}
+
+fn minute_of_week(shown: DateTime) -> u16 {
+    let part = |number: i8| u16::from(number.unsigned_abs());
+    u16::from(index(shown.date().weekday())) * DAY + part(shown.hour()) * 60 + part(shown.minute())
+}
