@@ -1,3 +1,392 @@
 //! The daemon as a state machine without I/O: inputs in, effects out, `now` as an argument.
+//!
+//! The engine does one thing at a time: a turn of a target (read, plan, batch) or the restart of one instance.
+//! Each step emits one effect and waits for its answer; hints, operators and signals may come at any time and are
+//! kept until the step in flight is over. `apply` is the same engine with a goal that ends.
 
+mod batch;
+mod debt;
+pub mod effect;
+pub mod event;
+mod operator;
+pub mod retry;
+mod settle;
+pub mod status;
+mod target;
+#[cfg(test)]
+mod tests;
+mod turn;
 pub mod window;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::desired::Desired;
+use crate::journal::entry::Record;
+use crate::journal::fold::Ledger;
+use crate::model::Now;
+use crate::name::Glob;
+use crate::plan::policy::Policy;
+use crate::plan::{Note, Plan};
+use crate::services::Instance;
+
+use effect::{Effect, Notice};
+use event::{Answer, Command, Input, Ticket, Urgent};
+use retry::{Backoff, Jitter};
+use target::Target;
+
+/// The longest time the engine sleeps, so that a step of the wall clock is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
+
+/// How long a restart in flight may take once a stop was asked for.
+const STOP_GRACE: Duration = Duration::from_secs(30);
+
+/// How an engine is to work.
+#[derive(Clone, Debug)]
+pub struct Mode {
+    /// When it is done.
+    pub goal: Goal,
+    /// Whether plans are shown before they are made true.
+    pub present: bool,
+    /// Only changes of accounts whose name matches.
+    pub only: Option<Glob>,
+    /// At most so many changes; disabling first.
+    pub limit: Option<usize>,
+    /// Who or what runs it; stands in every batch.
+    pub by: String,
+    /// When files are looked at.
+    pub watch: Watch,
+    /// Feeds the jitter of back-offs.
+    pub seed: u64,
+}
+
+/// When an engine is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// Never: the daemon.
+    Run,
+    /// Never, and nothing is written: neither to stores nor to the journal.
+    Observe,
+    /// After one batch of each target.
+    Once(Restarts),
+    /// When what is owed has been tried once.
+    Settle(Restarts),
+}
+
+/// What an engine that ends does about restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restarts {
+    /// At once, but never in a closed window.
+    AtOnce,
+    /// At once, whatever the window: somebody gave a reason.
+    Forced,
+    /// They stay owed.
+    Defer,
+}
+
+/// When files are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// How long no further hint may come.
+    pub quiet: Duration,
+    /// How long after the first hint at the latest.
+    pub max_wait: Duration,
+    /// How often without any hint.
+    pub resync: Duration,
+}
+
+/// What an engine starts from for one target.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The policy.
+    pub policy: Policy,
+    /// How many changes the store takes at once.
+    pub chunk_size: usize,
+    /// The last good desired state, as kept on disk.
+    pub good: Option<Desired>,
+    /// The last applied desired state, as kept on disk.
+    pub applied: Option<Desired>,
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Engine {
+    mode: Mode,
+    ledger: Ledger,
+    targets: BTreeMap<String, Target>,
+    services: BTreeMap<String, settle::ServiceState>,
+    activity: Activity,
+    waiting: Option<Ticket>,
+    tickets: Ticket,
+    effects: VecDeque<Effect>,
+    operators: VecDeque<(Ticket, Command)>,
+    urgent: Urgent,
+    journal: Option<Backoff>,
+    journal_error: Option<String>,
+    jitter: Jitter,
+    stopping: Option<Duration>,
+    finished: bool,
+    /// The last moment seen, to notice a jump of the wall clock.
+    before: Option<Now>,
+    clock_jumped: bool,
+}
+
+/// The one thing being done, with the step whose answer is awaited.
+#[derive(Debug)]
+enum Activity {
+    Idle,
+    Turn(String, turn::Step),
+    Batch(Box<batch::Batch>),
+    Settle(Box<settle::Settle>),
+    /// An operator's wish is being written down.
+    Note(operator::Noted),
+}
+
+impl Engine {
+    /// Puts an engine together from what the journal remembers. Nothing happens until the first input.
+    pub fn new(mode: Mode, ledger: Ledger, targets: BTreeMap<String, Start>, now: Now) -> Self {
+        let mut services = BTreeMap::new();
+        for start in targets.values() {
+            let key = start.policy.service.key.clone();
+            services
+                .entry(key.clone())
+                .or_insert_with(|| settle::ServiceState::new(&start.policy, ledger.services.get(&key), now));
+        }
+        let reads = !matches!(mode.goal, Goal::Settle(_));
+        let daemon = matches!(mode.goal, Goal::Run | Goal::Observe);
+        let targets =
+            targets.into_iter().map(|(name, start)| (name, Target::new(start, reads, daemon, now))).collect();
+        let jitter = Jitter::new(mode.seed);
+        let mut engine = Self {
+            mode,
+            ledger,
+            targets,
+            services,
+            activity: Activity::Idle,
+            waiting: None,
+            tickets: 0,
+            effects: VecDeque::new(),
+            operators: VecDeque::new(),
+            urgent: BTreeSet::new(),
+            journal: None,
+            journal_error: None,
+            jitter,
+            stopping: None,
+            finished: false,
+            before: None,
+            clock_jumped: false,
+        };
+        if let Goal::Settle(_) | Goal::Once(_) = engine.mode.goal {
+            // Nothing to do at all is an end, too; the first tick finds out.
+            engine.before = Some(now);
+        }
+        engine
+    }
+
+    /// Takes one input. Answers to anything but the effect in flight are dropped.
+    pub fn handle(&mut self, input: Input, now: Now) {
+        let now = self.settle_clock(now);
+        match input {
+            Input::Tick => {}
+            Input::Hint { target } => {
+                if let Some(target) = self.targets.get_mut(&target) {
+                    target.hint(now);
+                }
+            }
+            Input::Operator { ticket, command } => self.operators.push_back((ticket, command)),
+            Input::Stop => self.stopping = self.stopping.or(Some(now.mono + STOP_GRACE)),
+            Input::Abort => {
+                self.finished = true;
+                return;
+            }
+            Input::Answer { ticket, answer } => {
+                if self.waiting != Some(ticket) {
+                    return;
+                }
+                self.waiting = None;
+                self.answered(answer, now);
+            }
+        }
+        self.advance(now);
+    }
+
+    /// Returns the next effect, if there is one. Its answer depends on [`Engine::handle`] alone.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Returns how long from `now` until something is due by itself; `None` when only an input can bring news.
+    /// The driver sends [`Input::Tick`] then; spurious ticks are harmless.
+    pub fn next_wakeup(&self, now: Now) -> Option<Duration> {
+        if self.finished {
+            return None;
+        }
+        if self.waiting.is_some() {
+            return self.stopping.map(|until| until.saturating_sub(now.mono));
+        }
+        let mut due = LONGEST_SLEEP + now.mono;
+        for target in self.targets.values() {
+            due = due.min(target.due(self.mode.watch, now).unwrap_or(Duration::MAX));
+        }
+        for (key, service) in &self.services {
+            for owed in self.ledger.debts(key) {
+                due = due.min(self.restart_due(key, service, owed, now).unwrap_or(Duration::MAX));
+            }
+        }
+        if let Some(journal) = &self.journal {
+            due = due.max(journal.due);
+        }
+        Some(due.saturating_sub(now.mono))
+    }
+
+    /// Tells whether the engine has nothing more to do, ever.
+    pub fn finished(&self) -> bool {
+        self.finished && self.effects.is_empty()
+    }
+
+    /// Returns what the journal adds up to.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Returns the last plan of a target.
+    pub fn plan(&self, target: &str) -> Option<&Arc<Plan>> {
+        self.targets.get(target)?.plan.as_ref()
+    }
+
+    /// Returns the desired state in force.
+    pub fn desired(&self, target: &str) -> Option<&Desired> {
+        self.targets.get(target)?.good.as_ref()
+    }
+
+    fn answered(&mut self, answer: Answer, now: Now) {
+        let activity = std::mem::replace(&mut self.activity, Activity::Idle);
+        if let Answer::Appended(Err(why)) = &answer {
+            let why = why.clone();
+            if let Activity::Note(noted) = activity {
+                self.operator_noted(noted, &answer);
+            }
+            self.journal_failed(why, now);
+            return;
+        }
+        match activity {
+            Activity::Idle => {}
+            Activity::Turn(target, step) => self.turn_answered(target, step, answer, now),
+            Activity::Batch(batch) => self.batch_answered(batch, answer, now),
+            Activity::Settle(settle) => self.settle_answered(settle, answer, now),
+            Activity::Note(noted) => self.operator_noted(noted, &answer),
+        }
+    }
+
+    /// Starts the next thing, if nothing is under way.
+    fn advance(&mut self, now: Now) {
+        while self.waiting.is_none() && !self.finished {
+            debug_assert!(matches!(self.activity, Activity::Idle), "every activity waits for an answer");
+            if self.stopping.is_some() {
+                self.finished = true;
+            } else if self.journal.as_ref().is_some_and(|journal| journal.due > now.mono) {
+                return;
+            } else if let Some((ticket, command)) = self.operators.pop_front() {
+                self.operate(ticket, command, now);
+            } else if let Some((service, instance)) = self.due_restart(now) {
+                self.begin_settle(service, instance, now);
+            } else if let Some(target) = self.due_turn(now) {
+                self.begin_turn(&target, now);
+            } else {
+                self.finished = self.reached(now);
+                return;
+            }
+        }
+        if self.stopping.is_some_and(|until| now.mono >= until) {
+            self.finished = true;
+        }
+    }
+
+    fn reached(&self, now: Now) -> bool {
+        match self.mode.goal {
+            Goal::Run | Goal::Observe => false,
+            Goal::Once(_) => {
+                self.targets.values().all(|target| target.finished) && self.due_restart(now).is_none()
+            }
+            Goal::Settle(_) => self.due_restart(now).is_none(),
+        }
+    }
+
+    fn due_turn(&self, now: Now) -> Option<String> {
+        let due = |target: &Target| target.due(self.mode.watch, now).is_some_and(|due| due <= now.mono);
+        self.targets.iter().find(|(_, target)| due(target)).map(|(name, _)| name.clone())
+    }
+
+    fn emit(&mut self, effect: impl FnOnce(Ticket) -> Effect, activity: Activity) {
+        self.tickets += 1;
+        self.waiting = Some(self.tickets);
+        self.activity = activity;
+        self.effects.push_back(effect(self.tickets));
+    }
+
+    fn tell(&mut self, notice: Notice) {
+        self.effects.push_back(Effect::Tell(notice));
+    }
+
+    fn append(&mut self, records: Vec<Record>, sync: bool, activity: Activity, now: Now) -> PendingRecords {
+        let at = now.wall;
+        let pending = PendingRecords { at, records: records.clone() };
+        self.emit(|ticket| Effect::Append { ticket, at, records, sync }, activity);
+        pending
+    }
+
+    /// Takes records into the ledger once they stand in the journal.
+    fn remember(&mut self, pending: &PendingRecords, answer: &Answer) {
+        let Answer::Appended(Ok(first)) = answer else { return };
+        for (seq, record) in (*first..).zip(&pending.records) {
+            self.ledger.apply(seq, pending.at, record);
+        }
+        self.journal = None;
+        self.journal_error = None;
+    }
+
+    fn journal_failed(&mut self, why: String, now: Now) {
+        self.activity = Activity::Idle;
+        self.journal = Some(Backoff::after(self.journal.as_ref(), now.mono, None, self.jitter.draw()));
+        self.journal_error = Some(why.clone());
+        self.tell(Notice::JournalFailed { why });
+        for target in self.targets.values_mut() {
+            target.again();
+        }
+        if !matches!(self.mode.goal, Goal::Run) {
+            self.finished = true;
+        }
+    }
+
+    /// Returns what is written for a service and not effective yet.
+    fn not_effective(&self, policy: &Policy) -> Vec<Note> {
+        self.ledger.not_effective(&policy.service.key, &policy.service.name)
+    }
+
+    /// Wall time never runs back, and a jump against the monotonic clock makes expiries doubtful.
+    fn settle_clock(&mut self, now: Now) -> Now {
+        let mut now = now;
+        if let Some(seen) = self.ledger.wall {
+            now.wall = now.wall.max(seen);
+        }
+        if let Some(before) = self.before {
+            now.wall = now.wall.max(before.wall);
+            let wall = Duration::try_from(now.wall.duration_since(before.wall)).unwrap_or_default();
+            let mono = now.mono.saturating_sub(before.mono);
+            self.clock_jumped |= wall > mono + Duration::from_hours(24);
+        }
+        self.before = Some(now);
+        now
+    }
+}
+
+/// Records on their way into the journal.
+#[derive(Debug)]
+struct PendingRecords {
+    at: jiff::Timestamp,
+    records: Vec<Record>,
+}
+
+/// Names one instance of one service.
+type Owed = (String, Instance);

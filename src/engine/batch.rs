@@ -1,0 +1,273 @@
+//! A batch: intents on disk, chunk by chunk to the store, outcomes to the journal, and the debt that follows.
+
+use std::time::Duration;
+
+use super::effect::{Effect, Notice};
+use super::event::Answer;
+use super::retry::Backoff;
+use super::turn::{REPLANS, names};
+use super::{Activity, Engine, Goal, PendingRecords};
+use crate::journal::entry::{Owing, Record};
+use crate::model::{Fault, Now, Outcome};
+use crate::plan::{Change, Plan, Planned};
+use crate::services::{Observed, ServiceError};
+
+/// A batch under way.
+#[derive(Debug)]
+pub(super) struct Batch {
+    target: String,
+    plan: std::sync::Arc<Plan>,
+    number: u64,
+    service: String,
+    /// What is still to be sent, in order; disabling first.
+    rest: std::collections::VecDeque<Planned>,
+    of: usize,
+    /// The chunk in flight.
+    chunk: Vec<Change>,
+    outcomes: Vec<(Change, Outcome)>,
+    /// Records that go out with the first chunk.
+    first: Vec<Record>,
+    step: Step,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// The service is looked at before the first write.
+    Before,
+    /// A chunk's intents are on their way to the disk.
+    Intents(PendingRecords),
+    /// The chunk is on its way to the store.
+    Write,
+    /// The last outcomes are on their way to the disk.
+    Outcomes(PendingRecords),
+    /// The service is looked at after the last write.
+    After,
+    /// The end of the batch is on its way to the disk.
+    End(PendingRecords),
+}
+
+impl Engine {
+    pub(super) fn begin_batch(
+        &mut self,
+        name: &str,
+        plan: &std::sync::Arc<Plan>,
+        admitted: Vec<Planned>,
+        first: Vec<Record>,
+        now: Now,
+    ) {
+        // A restart that fell due while this turn was reading goes first; the turn begins anew after it.
+        if matches!(self.mode.goal, Goal::Run) && self.due_restart(now).is_some() {
+            if let Some(target) = self.targets.get_mut(name) {
+                target.again();
+            }
+            return;
+        }
+        let service = plan_service(self, name);
+        let batch = Batch {
+            target: name.to_owned(),
+            plan: std::sync::Arc::clone(plan),
+            number: self.ledger.batch + 1,
+            service: service.clone(),
+            of: admitted.len(),
+            rest: admitted.into(),
+            chunk: Vec::new(),
+            outcomes: Vec::new(),
+            first,
+            step: Step::Before,
+        };
+        let (target, number, changes) = (name.to_owned(), batch.number, batch.of);
+        self.tell(Notice::BatchBegins { target, batch: number, changes });
+        if self.service_instances(&service).is_empty() {
+            self.before_seen(Box::new(batch), &Ok(Vec::new()), now);
+        } else {
+            self.emit(|ticket| Effect::Observe { ticket, service }, Activity::Batch(Box::new(batch)));
+        }
+    }
+
+    pub(super) fn batch_answered(&mut self, mut batch: Box<Batch>, answer: Answer, now: Now) {
+        match (std::mem::replace(&mut batch.step, Step::Before), answer) {
+            (Step::Before, Answer::Observed(seen)) => self.before_seen(batch, &seen, now),
+            (Step::Intents(pending), answer) => {
+                self.remember(&pending, &answer);
+                batch.step = Step::Write;
+                let (target, chunk) = (batch.target.clone(), batch.chunk.clone());
+                self.emit(|ticket| Effect::Write { ticket, target, chunk }, Activity::Batch(batch));
+            }
+            (Step::Write, Answer::Written(outcomes)) => self.written(batch, outcomes, now),
+            (Step::Outcomes(pending), answer) => {
+                self.remember(&pending, &answer);
+                let service = batch.service.clone();
+                if self.stopping.is_some() || self.service_instances(&service).is_empty() {
+                    self.after_seen(batch, Vec::new(), now);
+                } else {
+                    batch.step = Step::After;
+                    self.emit(|ticket| Effect::Observe { ticket, service }, Activity::Batch(batch));
+                }
+            }
+            (Step::After, Answer::Observed(seen)) => self.after_seen(batch, seen.unwrap_or_default(), now),
+            (Step::End(pending), answer) => {
+                self.remember(&pending, &answer);
+                self.end_batch(*batch, now);
+            }
+            (_, _) => self.end_turn(&batch.target.clone()),
+        }
+    }
+
+    /// The service was looked at; one that cannot be seen owes its restart all the same.
+    fn before_seen(&mut self, mut batch: Box<Batch>, seen: &Result<Vec<Observed>, ServiceError>, now: Now) {
+        let seen = seen.as_deref().unwrap_or_default();
+        let mut instances: Vec<Owing> = self
+            .service_instances(&batch.service)
+            .into_iter()
+            .map(|instance| Owing {
+                seen: seen.iter().find(|seen| seen.instance == instance).cloned(),
+                instance,
+            })
+            .collect();
+        // A service may know instances that its settings do not name.
+        for found in seen
+            .iter()
+            .filter(|found| !instances.iter().any(|owing| owing.instance == found.instance))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
+            instances.push(Owing { instance: found.instance.clone(), seen: Some(found) });
+        }
+        let commit = self.targets.get(&batch.target).and_then(|target| target.commit.clone());
+        let mut records = std::mem::take(&mut batch.first);
+        records.push(Record::Batch {
+            target: batch.target.clone(),
+            batch: batch.number,
+            plan: batch.plan.id.clone(),
+            digest: batch.plan.digest,
+            commit,
+            service: batch.service.clone(),
+            instances,
+            by: self.mode.by.clone(),
+        });
+        self.send_chunk(batch, records, now);
+    }
+
+    /// Writes the intents of the next chunk down. A chunk never mixes directions, so that every disabling write is
+    /// over before the first enabling one begins.
+    fn send_chunk(&mut self, mut batch: Box<Batch>, mut records: Vec<Record>, now: Now) {
+        let size = self.targets.get(&batch.target).map_or(1, |target| target.chunk_size);
+        let direction = batch.rest.front().map(|planned| planned.change.to);
+        batch.chunk.clear();
+        while batch.chunk.len() < size
+            && batch.rest.front().map(|planned| planned.change.to) == direction
+            && let Some(planned) = batch.rest.pop_front()
+        {
+            records.push(Record::Intent {
+                batch: batch.number,
+                account: planned.change.account.clone(),
+                name: planned.change.name.clone(),
+                from: planned.change.from.clone(),
+                to: planned.change.to,
+                cause: planned.change.cause.clone(),
+                reason: planned.reason.clone(),
+                counted: planned.counted && !planned.approved,
+            });
+            batch.chunk.push(planned.change);
+        }
+        records.push(Record::Chunk { batch: batch.number, count: batch.chunk.len() as u64 });
+        self.note(records, true, now, |pending| {
+            batch.step = Step::Intents(pending);
+            Activity::Batch(batch)
+        });
+    }
+
+    fn written(&mut self, mut batch: Box<Batch>, mut outcomes: Vec<Outcome>, now: Now) {
+        // A store that answers too little has not said what became of the rest.
+        outcomes.resize(batch.chunk.len(), Outcome::Unknown);
+        self.wrote(&batch.service, now);
+        let mut records = Vec::with_capacity(outcomes.len());
+        for (change, outcome) in batch.chunk.drain(..).zip(outcomes) {
+            records.push(Record::Outcome {
+                batch: batch.number,
+                account: change.account.clone(),
+                to: change.to,
+                outcome: outcome.clone(),
+            });
+            batch.outcomes.push((change, outcome));
+        }
+        self.tell(Notice::Progress { done: batch.outcomes.len(), of: batch.of });
+        if batch.rest.is_empty() || self.stopping.is_some() {
+            self.note(records, false, now, |pending| {
+                batch.step = Step::Outcomes(pending);
+                Activity::Batch(batch)
+            });
+        } else {
+            self.send_chunk(batch, records, now);
+        }
+    }
+
+    fn after_seen(&mut self, mut batch: Box<Batch>, seen: Vec<Observed>, now: Now) {
+        let void = batch
+            .outcomes
+            .iter()
+            .all(|(_, outcome)| matches!(outcome, Outcome::NotApplied(_) | Outcome::Missing));
+        let mut records = vec![Record::End { batch: batch.number, seen, void }];
+        let made =
+            batch.outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Done | Outcome::Already));
+        let made = names(made.map(|(change, _)| change));
+        records.extend(self.mark(&batch.target, &batch.plan, &made));
+        self.note(records, true, now, |pending| {
+            batch.step = Step::End(pending);
+            Activity::Batch(batch)
+        });
+    }
+
+    fn end_batch(&mut self, batch: Batch, now: Now) {
+        let name = batch.target.clone();
+        self.adopt_mark(&name);
+        self.end_turn(&name);
+        let again = self.settle_outcomes(&batch, now);
+        let ends = !matches!(self.mode.goal, Goal::Run);
+        if let Some(target) = self.targets.get_mut(&name) {
+            target.outcomes.extend(if ends { batch.outcomes.clone() } else { Vec::new() });
+            if ends && again && target.turns < REPLANS {
+                target.finished = false;
+                target.forced = true;
+                target.retries.clear();
+            }
+        }
+        self.tell(Notice::BatchEnded { target: name, batch: batch.number, outcomes: batch.outcomes });
+        self.tell_owed(&batch.service, now);
+    }
+
+    /// Decides for each account that was not written whether it is tried again by itself. Tells whether any is.
+    fn settle_outcomes(&mut self, batch: &Batch, now: Now) -> bool {
+        let mut again = false;
+        let jitter = self.jitter.draw();
+        let Some(target) = self.targets.get_mut(&batch.target) else { return false };
+        for (change, outcome) in &batch.outcomes {
+            let account = &change.account;
+            let fault = match outcome {
+                Outcome::Done | Outcome::Already | Outcome::Missing => {
+                    target.retries.remove(account);
+                    target.parked.remove(account);
+                    continue;
+                }
+                Outcome::Unknown => Fault::TRANSIENT,
+                Outcome::NotApplied(fault) => fault.clone(),
+            };
+            if let Fault::Transient { retry_after } = fault {
+                let backoff = Backoff::after(target.retries.get(account), now.mono, retry_after, jitter);
+                target.retries.insert(account.clone(), backoff);
+                again = true;
+            } else {
+                target.retries.remove(account);
+                target.parked.insert(account.clone(), fault);
+            }
+        }
+        // What succeeded or vanished elsewhere needs no retry any more.
+        let horizon = now.mono + Duration::from_hours(24);
+        target.retries.retain(|_, backoff| backoff.due < horizon);
+        again
+    }
+}
+
+fn plan_service(engine: &Engine, target: &str) -> String {
+    engine.targets.get(target).map(|target| target.policy.service.key.clone()).unwrap_or_default()
+}

@@ -1,0 +1,95 @@
+//! Restarts that are owed: when one is due, and what proves that it happened. Pure arithmetic.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::window::{Kind, Windows};
+use crate::journal::entry::Proof;
+use crate::journal::fold::Debt;
+use crate::model::Now;
+use crate::plan::policy::RestartPolicy;
+use crate::services::{Condition, Observed};
+
+/// How far a service's own measure of its age may be off.
+const AGE_TOLERANCE: Duration = Duration::from_secs(2);
+
+/// When a debt's writes were, on this process's monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Writes {
+    pub(super) first: Duration,
+    pub(super) last: Duration,
+    /// Whether this process saw the last write end, so that ages may be compared with it.
+    pub(super) seen: bool,
+}
+
+impl Writes {
+    /// What is known of a debt that an earlier process left behind: the quiet time starts anew, so that its
+    /// interrupted batch can be finished first, but the longest delay counts from the first write.
+    pub(super) fn inherited(debt: &Debt, now: Now) -> Self {
+        let age = Duration::try_from(now.wall.duration_since(debt.since)).unwrap_or_default();
+        Self { first: now.mono.saturating_sub(age), last: now.mono, seen: false }
+    }
+}
+
+/// When a restart is due, on the monotonic clock; `None` when no window ever opens.
+///
+/// `max(min(last_write + quiet, first_write + max_delay), last_restart + min_interval, next open window)`.
+pub(super) fn due(
+    writes: Writes,
+    last_restart: Option<Duration>,
+    policy: &RestartPolicy,
+    windows: &Windows,
+    now: Now,
+) -> Option<Duration> {
+    let calm = (writes.last + policy.quiet).min(writes.first + policy.max_delay);
+    let spaced = last_restart.map_or(Duration::ZERO, |at| at + policy.min_interval);
+    opened(calm.max(spaced), windows, now)
+}
+
+/// The same without waiting for quiet and interval: `apply --restart now`.
+pub(super) fn due_at_once(windows: &Windows, now: Now) -> Option<Duration> {
+    opened(now.mono, windows, now)
+}
+
+fn opened(earliest: Duration, windows: &Windows, now: Now) -> Option<Duration> {
+    let wait = earliest.saturating_sub(now.mono);
+    let at = now.wall.checked_add(SignedDuration::try_from(wait).ok()?).ok()?;
+    let open = windows.next_open(Kind::Restarts, at)?;
+    let further = Duration::try_from(open.duration_since(at)).unwrap_or_default();
+    Some(earliest.max(now.mono) + further)
+}
+
+/// What an observation proves about a debt, if anything. No clocks are compared: an identity other than the one
+/// after the last write, or an age shorter than the time since the last write, both measured on one clock each.
+pub(super) fn proof(debt: &Debt, seen: &Observed, writes: Writes, now: Now) -> Option<Proof> {
+    if seen.condition == Condition::Stopped {
+        return Some(Proof::Stopped);
+    }
+    if seen.condition == Condition::Changing {
+        return None;
+    }
+    let before = debt.anchor.as_ref().and_then(|anchor| anchor.identity.as_ref());
+    if let (Some(before), Some(after)) = (before, &seen.identity)
+        && before != after
+    {
+        return Some(Proof::NewIdentity { before: before.clone(), now: after.clone() });
+    }
+    let since = now.mono.saturating_sub(writes.last);
+    match seen.age {
+        Some(age) if writes.seen && age + AGE_TOLERANCE < since => {
+            Some(Proof::Younger { age_ms: millis(age), write_ms: millis(since) })
+        }
+        _ => None,
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Turns a monotonic moment into a wall-clock one, for a person.
+pub(super) fn on_the_wall(mono: Duration, now: Now) -> Timestamp {
+    let ahead = SignedDuration::try_from(mono.saturating_sub(now.mono)).unwrap_or(SignedDuration::MAX);
+    now.wall.checked_add(ahead).unwrap_or(Timestamp::MAX)
+}

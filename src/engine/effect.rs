@@ -1,0 +1,245 @@
+//! Effects: everything the engine wants done, as plain data, and what it has to say.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::event::Ticket;
+use crate::desired::Desired;
+use crate::diagnostic::Diagnostic;
+use crate::journal::entry::{Proof, Record};
+use crate::model::{AccountId, Outcome};
+use crate::plan::{Change, Plan};
+use crate::services::Instance;
+
+/// Something to be done. All but [`Effect::Tell`] and [`Effect::Reply`] are answered with their ticket.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Read the desired directory, one consistent time.
+    ReadDesired {
+        /// For the answer.
+        ticket: Ticket,
+        /// Whose.
+        target: String,
+    },
+    /// Keep a desired state on disk, so that it can stay in force.
+    Keep {
+        /// For the answer.
+        ticket: Ticket,
+        /// Whose.
+        target: String,
+        /// What.
+        desired: Desired,
+    },
+    /// Read the store.
+    ReadLive {
+        /// For the answer.
+        ticket: Ticket,
+        /// Whose.
+        target: String,
+    },
+    /// Show a plan and ask what shall become of it.
+    Present {
+        /// For the answer.
+        ticket: Ticket,
+        /// What.
+        plan: Arc<Plan>,
+    },
+    /// Append records to the journal.
+    Append {
+        /// For the answer.
+        ticket: Ticket,
+        /// When they are written.
+        at: Timestamp,
+        /// What.
+        records: Vec<Record>,
+        /// Whether they must be on disk before the answer.
+        sync: bool,
+    },
+    /// Write one chunk to the store.
+    Write {
+        /// For the answer.
+        ticket: Ticket,
+        /// Whose.
+        target: String,
+        /// What.
+        chunk: Vec<Change>,
+    },
+    /// Look at a service.
+    Observe {
+        /// For the answer.
+        ticket: Ticket,
+        /// Its key.
+        service: String,
+    },
+    /// Restart one instance.
+    Restart {
+        /// For the answer.
+        ticket: Ticket,
+        /// The service's key.
+        service: String,
+        /// Which instance.
+        instance: Instance,
+        /// Accounts that lost POP3.
+        disabled: Vec<AccountId>,
+    },
+    /// Wait until an instance serves again.
+    Ready {
+        /// For the answer.
+        ticket: Ticket,
+        /// The service's key.
+        service: String,
+        /// Which instance.
+        instance: Instance,
+    },
+    /// Say something.
+    Tell(Notice),
+    /// Answer an operator.
+    Reply {
+        /// The operator's ticket.
+        ticket: Ticket,
+        /// What to say; an error when it was refused.
+        reply: Result<String, String>,
+    },
+}
+
+/// Something the engine has to say: to the log, to a person, to a notification.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// A desired state came into force.
+    Accepted {
+        /// Whose.
+        target: String,
+        /// How many entries it has.
+        entries: usize,
+        /// The digest, short.
+        digest: String,
+        /// The git commit, where there is one.
+        commit: Option<String>,
+    },
+    /// The desired directory has errors; the last good state stays in force.
+    Invalid {
+        /// Whose.
+        target: String,
+        /// All of them.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// The desired directory is in order again.
+    ValidAgain {
+        /// Whose.
+        target: String,
+    },
+    /// Files keep changing while they are read.
+    Moving {
+        /// Whose.
+        target: String,
+        /// What moved.
+        what: String,
+    },
+    /// The store could not be read.
+    StoreFailed {
+        /// Whose.
+        target: String,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// The store answers again.
+    StoreBack {
+        /// Whose.
+        target: String,
+    },
+    /// A plan was made that differs from the one before.
+    Planned {
+        /// The plan.
+        plan: Arc<Plan>,
+    },
+    /// A guard holds a plan back.
+    Blocked {
+        /// The plan.
+        plan: Arc<Plan>,
+    },
+    /// A batch begins.
+    BatchBegins {
+        /// Whose.
+        target: String,
+        /// Its number.
+        batch: u64,
+        /// How many changes.
+        changes: usize,
+    },
+    /// Some of a batch's changes have their outcome.
+    Progress {
+        /// How many have one.
+        done: usize,
+        /// How many there are.
+        of: usize,
+    },
+    /// A batch is over.
+    BatchEnded {
+        /// Whose.
+        target: String,
+        /// Its number.
+        batch: u64,
+        /// Every change that was sent, with its outcome.
+        outcomes: Vec<(Change, Outcome)>,
+    },
+    /// A restart is owed.
+    Owed {
+        /// The service's name.
+        service: String,
+        /// Which instance.
+        instance: Instance,
+        /// How many seconds until it is due; `None` when no window ever opens.
+        due_in: Option<u64>,
+    },
+    /// A restart begins.
+    Restarting {
+        /// The service's name.
+        service: String,
+        /// Which instance.
+        instance: Instance,
+    },
+    /// A restart is proven.
+    Settled {
+        /// The service's name.
+        service: String,
+        /// Which instance.
+        instance: Instance,
+        /// By what.
+        proof: Proof,
+        /// How many accounts it made effective.
+        accounts: usize,
+    },
+    /// A restart did not work; it stays owed.
+    RestartFailed {
+        /// The service's name.
+        service: String,
+        /// Which instance.
+        instance: Instance,
+        /// Why, and what to do.
+        why: String,
+        /// Seconds until the next attempt.
+        again_in: u64,
+    },
+    /// A restart waits for a person.
+    Manual {
+        /// The service's name.
+        service: String,
+        /// Which instance.
+        instance: Instance,
+    },
+    /// An instance restarted and does not serve.
+    NotReady {
+        /// The service's name.
+        service: String,
+        /// Which instance.
+        instance: Instance,
+        /// Why.
+        why: String,
+    },
+    /// The journal cannot be written; nothing is written to any store until it can.
+    JournalFailed {
+        /// Why, and what to do.
+        why: String,
+    },
+}

@@ -1,0 +1,130 @@
+//! What an operator asks of a running engine, and the reply.
+
+use super::effect::Effect;
+use super::event::{Answer, Command, Ticket};
+use super::{Activity, Engine, Goal, PendingRecords};
+use crate::journal::entry::{Proof, Record};
+use crate::journal::fold::Suspension;
+use crate::model::Now;
+use crate::plan::PlanId;
+use crate::plan::memory::{APPROVAL_LASTS, Approval};
+
+/// A wish on its way into the journal, with the reply for when it stands there.
+#[derive(Debug)]
+pub(super) struct Noted {
+    pending: PendingRecords,
+    ticket: Ticket,
+    reply: String,
+}
+
+impl Engine {
+    pub(super) fn operate(&mut self, ticket: Ticket, command: Command, now: Now) {
+        if self.mode.goal == Goal::Observe {
+            return self.reply(ticket, Err("this daemon only observes".to_owned()));
+        }
+        match command {
+            Command::Approve { id, by, reason } => self.approve(ticket, id, by, reason, now),
+            Command::Reconcile { by: _ } => {
+                for target in self.targets.values_mut() {
+                    target.parked.clear();
+                    target.retries.clear();
+                    target.store = None;
+                    target.again();
+                }
+                self.reply(ticket, Ok("looking again".to_owned()));
+            }
+            Command::Restart { by: _, reason: _ } => self.restart_now(ticket),
+            Command::RestartDone { by } => self.restart_done(ticket, &by, now),
+            Command::Suspend { by, reason, until } => {
+                let reply = match until {
+                    Some(until) => format!("suspended until {until}"),
+                    None => "suspended until `popgate resume`".to_owned(),
+                };
+                let suspension = Suspension { by, reason, since: now.wall, until };
+                self.write_down(ticket, vec![Record::Suspended { suspension }], reply, now);
+            }
+            Command::Resume { by, reason } if self.ledger.suspended.is_some() => {
+                self.targets.values_mut().for_each(super::target::Target::again);
+                self.write_down(ticket, vec![Record::Resumed { by, reason }], "resumed".to_owned(), now);
+            }
+            Command::Resume { .. } => self.reply(ticket, Ok("nothing was suspended".to_owned())),
+        }
+    }
+
+    pub(super) fn operator_noted(&mut self, noted: Noted, answer: &Answer) {
+        let reply = match answer {
+            Answer::Appended(Err(why)) => Err(format!("the journal cannot be written: {why}")),
+            _ => Ok(noted.reply),
+        };
+        self.remember(&noted.pending, answer);
+        self.reply(noted.ticket, reply);
+    }
+
+    fn approve(&mut self, ticket: Ticket, id: PlanId, by: String, reason: String, now: Now) {
+        let known = self.targets.iter().find_map(|(name, target)| {
+            let plan = target.plan.as_ref()?;
+            plan.approvable(&id).map(|changes| (name.clone(), changes))
+        });
+        let Some((target, changes)) = known else {
+            let why = format!("no plan has the id {id} now; `popgate plan` shows the present one");
+            return self.reply(ticket, Err(why));
+        };
+        let reply = format!("approved {id}: {}", counted(changes.len()));
+        let changes = changes.into_iter().collect();
+        let approval = Approval { plan: id, changes, by, reason, until: now.wall + APPROVAL_LASTS };
+        if let Some(approved) = self.targets.get_mut(&target) {
+            approved.again();
+        }
+        self.write_down(ticket, vec![Record::Approved { target, approval }], reply, now);
+    }
+
+    fn restart_now(&mut self, ticket: Ticket) {
+        let owed: Vec<_> = self.every_debt();
+        let reply = if owed.is_empty() { "no restart is owed" } else { "restarting what is owed" };
+        self.urgent.extend(owed);
+        self.reply(ticket, Ok(reply.to_owned()));
+    }
+
+    fn restart_done(&mut self, ticket: Ticket, by: &str, now: Now) {
+        let records: Vec<Record> = self
+            .services
+            .keys()
+            .flat_map(|key| self.ledger.debts(key).iter().map(move |owed| (key, owed)))
+            .map(|(key, owed)| Record::Settled {
+                service: key.clone(),
+                instance: owed.instance.clone(),
+                proof: Proof::Told { by: by.to_owned() },
+                covers: owed.last_write,
+            })
+            .collect();
+        if records.is_empty() {
+            return self.reply(ticket, Ok("no restart is owed".to_owned()));
+        }
+        let reply = format!("{} settled", records.len());
+        self.write_down(ticket, records, reply, now);
+    }
+
+    fn every_debt(&self) -> Vec<super::Owed> {
+        let owed = |key: &String| {
+            let key = key.clone();
+            self.ledger
+                .debts(&key)
+                .iter()
+                .map(|owed| (key.clone(), owed.instance.clone()))
+                .collect::<Vec<_>>()
+        };
+        self.services.keys().flat_map(owed).collect()
+    }
+
+    fn write_down(&mut self, ticket: Ticket, records: Vec<Record>, reply: String, now: Now) {
+        self.note(records, true, now, |pending| Activity::Note(Noted { pending, ticket, reply }));
+    }
+
+    fn reply(&mut self, ticket: Ticket, reply: Result<String, String>) {
+        self.effects.push_back(Effect::Reply { ticket, reply });
+    }
+}
+
+fn counted(changes: usize) -> String {
+    if changes == 1 { "1 change".to_owned() } else { format!("{changes} changes") }
+}

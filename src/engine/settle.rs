@@ -1,0 +1,390 @@
+//! Settling: looking whether a restart that is owed has happened, and making it happen when it is due.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::debt::{self, Writes};
+use super::effect::{Effect, Notice};
+use super::event::Answer;
+use super::retry::Backoff;
+use super::window::Windows;
+use super::{Activity, Engine, Goal, Owed, PendingRecords, Restarts};
+use crate::journal::entry::{Proof, Record};
+use crate::journal::fold::{Debt, ServiceLedger};
+use crate::model::{Fault, Now};
+use crate::plan::policy::{Action, Policy, Profile, RestartPolicy};
+use crate::services::{Condition, Instance, Observed, ServiceError};
+
+/// How often a service is looked at that only a person restarts.
+const MANUAL_LOOK: Duration = Duration::from_mins(1);
+
+/// What the engine keeps of one service.
+#[derive(Debug)]
+pub(super) struct ServiceState {
+    pub(super) profile: Profile,
+    policy: RestartPolicy,
+    windows: Windows,
+    writes: BTreeMap<Instance, Writes>,
+    last_restart: BTreeMap<Instance, Duration>,
+    pub(super) failing: BTreeMap<Instance, (Backoff, String)>,
+    pub(super) unready: BTreeMap<Instance, String>,
+    /// Instances a goal that ends has tried once.
+    tried: BTreeSet<Instance>,
+    told_manual: BTreeSet<Instance>,
+}
+
+impl ServiceState {
+    pub(super) fn new(policy: &Policy, ledger: Option<&ServiceLedger>, now: Now) -> Self {
+        let debts = ledger.map(|ledger| ledger.debts.as_slice()).unwrap_or_default();
+        let settled = ledger.map(|ledger| ledger.settled.as_slice()).unwrap_or_default();
+        let ago = |at| Duration::try_from(now.wall.duration_since(at)).unwrap_or_default();
+        Self {
+            profile: policy.service.clone(),
+            policy: policy.restart,
+            windows: policy.windows.clone(),
+            writes: debts.iter().map(|debt| (debt.instance.clone(), Writes::inherited(debt, now))).collect(),
+            last_restart: settled
+                .iter()
+                .filter(|settled| settled.ours && ago(settled.at) < policy.restart.min_interval)
+                // The monotonic clock of this process may be younger than that restart.
+                .filter_map(|settled| {
+                    Some((settled.instance.clone(), now.mono.checked_sub(ago(settled.at))?))
+                })
+                .collect(),
+            failing: BTreeMap::new(),
+            unready: BTreeMap::new(),
+            tried: BTreeSet::new(),
+            told_manual: BTreeSet::new(),
+        }
+    }
+}
+
+/// The restart of one instance under way.
+#[derive(Debug)]
+pub(super) struct Settle {
+    service: String,
+    instance: Instance,
+    /// The identity right before the restart, if the service shows one.
+    before: Option<String>,
+    /// When the restart was asked for.
+    asked: Duration,
+    step: Step,
+}
+
+#[derive(Debug)]
+enum Step {
+    Look,
+    Intent(PendingRecords),
+    Restart,
+    LookAgain,
+    Settled(PendingRecords, Proof, usize),
+    Ready,
+    Failed(PendingRecords, ServiceError),
+}
+
+impl Engine {
+    /// Returns the instances that a service is known to have.
+    pub(super) fn service_instances(&self, key: &str) -> Vec<Instance> {
+        self.services.get(key).map(|service| service.profile.instances.clone()).unwrap_or_default()
+    }
+
+    /// A chunk was sent to the store behind this service.
+    pub(super) fn wrote(&mut self, key: &str, now: Now) {
+        let owing: Vec<Instance> = self.ledger.debts(key).iter().map(|debt| debt.instance.clone()).collect();
+        let Some(service) = self.services.get_mut(key) else { return };
+        for instance in owing {
+            let writes = service.writes.entry(instance.clone()).or_insert(Writes {
+                first: now.mono,
+                last: now.mono,
+                seen: true,
+            });
+            writes.last = now.mono;
+            writes.seen = true;
+            // A new write is a new reason to try at once.
+            service.failing.remove(&instance);
+        }
+    }
+
+    pub(super) fn tell_owed(&mut self, key: &str, now: Now) {
+        let Some(service) = self.services.get(key) else { return };
+        let notices: Vec<Notice> = self
+            .ledger
+            .debts(key)
+            .iter()
+            .map(|owed| Notice::Owed {
+                service: service.profile.name.clone(),
+                instance: owed.instance.clone(),
+                due_in: self
+                    .restart_due(key, service, owed, now)
+                    .map(|due| due.saturating_sub(now.mono).as_secs()),
+            })
+            .collect();
+        for notice in notices {
+            self.tell(notice);
+        }
+    }
+
+    /// When the restart of one instance is due, on the monotonic clock.
+    pub(super) fn restart_due(
+        &self,
+        key: &str,
+        service: &ServiceState,
+        owed: &Debt,
+        now: Now,
+    ) -> Option<Duration> {
+        let instance = &owed.instance;
+        let urgent = self.urgent.contains(&(key.to_owned(), instance.clone()));
+        let suspended = self.ledger.suspended.as_ref().is_some_and(|suspension| suspension.holds(now.wall));
+        let writes = service.writes.get(instance).copied().unwrap_or_else(|| Writes::inherited(owed, now));
+        let due = match self.mode.goal {
+            Goal::Observe | Goal::Once(Restarts::Defer) | Goal::Settle(Restarts::Defer) => None,
+            Goal::Once(_) | Goal::Settle(_) if service.tried.contains(instance) => None,
+            _ if suspended && !urgent => None,
+            Goal::Once(Restarts::Forced) | Goal::Settle(Restarts::Forced) => Some(now.mono),
+            Goal::Once(_) | Goal::Settle(_) => {
+                // A goal that ends does not wait for a window either.
+                debt::due_at_once(&service.windows, now).filter(|due| *due <= now.mono)
+            }
+            Goal::Run if urgent => Some(now.mono),
+            Goal::Run => {
+                let last = service.last_restart.get(instance).copied();
+                debt::due(writes, last, &service.policy, &service.windows, now)
+            }
+        }?;
+        let failing = service.failing.get(instance).map_or(Duration::ZERO, |(backoff, _)| backoff.due);
+        Some(if urgent { due } else { due.max(failing) })
+    }
+
+    /// Returns an instance whose restart is due now.
+    pub(super) fn due_restart(&self, now: Now) -> Option<Owed> {
+        let ends = matches!(self.mode.goal, Goal::Once(_));
+        if ends && self.targets.values().any(|target| !target.finished) {
+            return None;
+        }
+        self.services.iter().find_map(|(key, service)| {
+            let due =
+                |owed: &&Debt| self.restart_due(key, service, owed, now).is_some_and(|due| due <= now.mono);
+            self.ledger.debts(key).iter().find(due).map(|owed| (key.clone(), owed.instance.clone()))
+        })
+    }
+
+    pub(super) fn begin_settle(&mut self, service: String, instance: Instance, now: Now) {
+        if let Some(state) = self.services.get_mut(&service) {
+            state.tried.insert(instance.clone());
+        }
+        let settle =
+            Settle { service: service.clone(), instance, before: None, asked: now.mono, step: Step::Look };
+        self.emit(|ticket| Effect::Observe { ticket, service }, Activity::Settle(Box::new(settle)));
+    }
+
+    pub(super) fn settle_answered(&mut self, mut settle: Box<Settle>, answer: Answer, now: Now) {
+        match (std::mem::replace(&mut settle.step, Step::Look), answer) {
+            (Step::Look, Answer::Observed(seen)) => self.looked(settle, seen, now),
+            (Step::Intent(pending), answer) => {
+                self.remember(&pending, &answer);
+                self.ask(settle, now);
+            }
+            (Step::Restart, Answer::Restarted(Ok(()))) => {
+                settle.step = Step::LookAgain;
+                let service = settle.service.clone();
+                self.emit(|ticket| Effect::Observe { ticket, service }, Activity::Settle(settle));
+            }
+            (Step::Restart, Answer::Restarted(Err(error))) => self.failed(settle, error, now),
+            (Step::LookAgain, Answer::Observed(seen)) => self.looked_again(settle, seen, now),
+            (Step::Settled(pending, proof, accounts), answer) => {
+                self.remember(&pending, &answer);
+                self.settled(settle, proof, accounts);
+            }
+            (Step::Ready, Answer::Ready(ready)) => self.waited(&settle, ready),
+            (Step::Failed(pending, error), answer) => {
+                self.remember(&pending, &answer);
+                self.tell_failed(&settle, &error, now);
+            }
+            (_, _) => {}
+        }
+    }
+
+    fn owed(&self, settle: &Settle) -> Option<&Debt> {
+        self.ledger.debts(&settle.service).iter().find(|owed| owed.instance == settle.instance)
+    }
+
+    fn looked(&mut self, mut settle: Box<Settle>, seen: Result<Vec<Observed>, ServiceError>, now: Now) {
+        let Some(service) = self.services.get(&settle.service) else { return };
+        let action = service.profile.action;
+        let seen = match seen {
+            Ok(seen) => seen,
+            // What cannot be seen can still be restarted, unless a person does that.
+            Err(error) if action == Action::Manual => return self.failed(settle, error, now),
+            Err(_) => Vec::new(),
+        };
+        let seen = seen.into_iter().find(|seen| seen.instance == settle.instance);
+        let writes = service.writes.get(&settle.instance).copied();
+        let found = self.owed(&settle).zip(seen.as_ref()).and_then(|(owed, seen)| {
+            debt::proof(owed, seen, writes.unwrap_or_else(|| Writes::inherited(owed, now)), now)
+        });
+        if let Some(proof) = found {
+            return self.settle_by(settle, proof, now);
+        }
+        if action == Action::Manual {
+            return self.wait_for_a_person(&settle, now);
+        }
+        if seen.as_ref().is_some_and(|seen| seen.condition == Condition::Changing) {
+            let error = ServiceError {
+                what: format!("{} is starting or stopping", settle.instance),
+                fault: Fault::TRANSIENT,
+                help: None,
+            };
+            return self.failed(settle, error, now);
+        }
+        settle.before = seen.and_then(|seen| seen.identity);
+        let attempt = self.owed(&settle).map_or(0, |owed| owed.attempts) + 1;
+        let record =
+            Record::Restart { service: settle.service.clone(), instance: settle.instance.clone(), attempt };
+        self.note(vec![record], true, now, |pending| {
+            settle.step = Step::Intent(pending);
+            Activity::Settle(settle)
+        });
+    }
+
+    fn ask(&mut self, mut settle: Box<Settle>, now: Now) {
+        let disabled = self.owed(&settle).map(|owed| owed.disabled().map(|(id, _)| id.clone()).collect());
+        let disabled = disabled.unwrap_or_default();
+        settle.asked = now.mono;
+        settle.step = Step::Restart;
+        let (service, instance) = (settle.service.clone(), settle.instance.clone());
+        let name = self.service_name(&service);
+        self.tell(Notice::Restarting { service: name, instance: instance.clone() });
+        self.emit(|ticket| Effect::Restart { ticket, service, instance, disabled }, Activity::Settle(settle));
+    }
+
+    /// The service reported success. One that shows its identity must show a new one.
+    fn looked_again(&mut self, settle: Box<Settle>, seen: Result<Vec<Observed>, ServiceError>, now: Now) {
+        let seen = match seen {
+            Ok(seen) => seen.into_iter().find(|seen| seen.instance == settle.instance),
+            Err(error) if settle.before.is_some() => return self.failed(settle, error, now),
+            Err(_) => None,
+        };
+        let identity = seen.as_ref().and_then(|seen| seen.identity.clone());
+        let proof = match (settle.before.clone(), identity) {
+            (Some(before), Some(now)) if before != now => Some(Proof::NewIdentity { before, now }),
+            (Some(_), _) => None,
+            (None, _) => Some(Proof::Succeeded),
+        };
+        if let Some(proof) = proof {
+            self.settle_by(settle, proof, now);
+        } else {
+            let error = ServiceError {
+                what: format!(
+                    "{} reported success, but the same run as before is still there",
+                    settle.instance
+                ),
+                fault: Fault::TRANSIENT,
+                help: Some("restart it by hand and look at its log".to_owned()),
+            };
+            self.failed(settle, error, now);
+        }
+    }
+
+    fn settle_by(&mut self, mut settle: Box<Settle>, proof: Proof, now: Now) {
+        let Some(owed) = self.owed(&settle) else { return };
+        let (covers, accounts) = (owed.last_write, owed.accounts.len());
+        let record = Record::Settled {
+            service: settle.service.clone(),
+            instance: settle.instance.clone(),
+            proof: proof.clone(),
+            covers,
+        };
+        self.note(vec![record], true, now, |pending| {
+            settle.step = Step::Settled(pending, proof, accounts);
+            Activity::Settle(settle)
+        });
+    }
+
+    fn settled(&mut self, mut settle: Box<Settle>, proof: Proof, accounts: usize) {
+        self.urgent.remove(&(settle.service.clone(), settle.instance.clone()));
+        let stopped = proof == Proof::Stopped;
+        if let Some(service) = self.services.get_mut(&settle.service) {
+            service.writes.remove(&settle.instance);
+            service.failing.remove(&settle.instance);
+            service.told_manual.remove(&settle.instance);
+            if !stopped {
+                service.last_restart.insert(settle.instance.clone(), settle.asked);
+            }
+        }
+        let name = self.service_name(&settle.service);
+        self.tell(Notice::Settled { service: name, instance: settle.instance.clone(), proof, accounts });
+        if self.stopping.is_none() && !stopped {
+            settle.step = Step::Ready;
+            let (service, instance) = (settle.service.clone(), settle.instance.clone());
+            self.emit(|ticket| Effect::Ready { ticket, service, instance }, Activity::Settle(settle));
+        }
+    }
+
+    fn waited(&mut self, settle: &Settle, ready: Result<(), ServiceError>) {
+        let name = self.service_name(&settle.service);
+        let Some(service) = self.services.get_mut(&settle.service) else { return };
+        match ready {
+            Ok(()) => {
+                service.unready.remove(&settle.instance);
+            }
+            Err(error) => {
+                let why = in_words(&error);
+                service.unready.insert(settle.instance.clone(), why.clone());
+                self.tell(Notice::NotReady { service: name, instance: settle.instance.clone(), why });
+            }
+        }
+    }
+
+    fn failed(&mut self, mut settle: Box<Settle>, error: ServiceError, now: Now) {
+        let record = Record::RestartFailed {
+            service: settle.service.clone(),
+            instance: settle.instance.clone(),
+            why: in_words(&error),
+        };
+        self.note(vec![record], false, now, |pending| {
+            settle.step = Step::Failed(pending, error);
+            Activity::Settle(settle)
+        });
+    }
+
+    fn tell_failed(&mut self, settle: &Settle, error: &ServiceError, now: Now) {
+        let jitter = self.jitter.draw();
+        // An operator's wish is tried once; after that the back-off holds again.
+        self.urgent.remove(&(settle.service.clone(), settle.instance.clone()));
+        let asked = match error.fault {
+            Fault::Transient { retry_after } => retry_after,
+            _ => None,
+        };
+        let name = self.service_name(&settle.service);
+        let Some(service) = self.services.get_mut(&settle.service) else { return };
+        let before = service.failing.get(&settle.instance).map(|(backoff, _)| backoff);
+        let backoff = Backoff::after(before, now.mono, asked, jitter);
+        let again_in = backoff.due.saturating_sub(now.mono).as_secs();
+        let why = in_words(error);
+        service.failing.insert(settle.instance.clone(), (backoff, why.clone()));
+        let instance = settle.instance.clone();
+        self.tell(Notice::RestartFailed { service: name, instance, why, again_in });
+    }
+
+    fn wait_for_a_person(&mut self, settle: &Settle, now: Now) {
+        let name = self.service_name(&settle.service);
+        self.urgent.remove(&(settle.service.clone(), settle.instance.clone()));
+        let Some(service) = self.services.get_mut(&settle.service) else { return };
+        let backoff = Backoff { attempts: 0, due: now.mono + MANUAL_LOOK };
+        service.failing.insert(settle.instance.clone(), (backoff, "waits for a person".to_owned()));
+        if service.told_manual.insert(settle.instance.clone()) {
+            self.tell(Notice::Manual { service: name, instance: settle.instance.clone() });
+        }
+    }
+
+    fn service_name(&self, key: &str) -> String {
+        self.services.get(key).map(|service| service.profile.name.clone()).unwrap_or_default()
+    }
+}
+
+fn in_words(error: &ServiceError) -> String {
+    match &error.help {
+        Some(help) => format!("{error}; {help}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,133 @@
+//! What the engine keeps of one target between turns, and when its next turn is due.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::retry::Backoff;
+use super::{Start, Watch};
+use crate::desired::Desired;
+use crate::diagnostic::Diagnostic;
+use crate::model::{AccountId, Fault, Now, Outcome};
+use crate::plan::policy::Policy;
+use crate::plan::{Change, Plan};
+
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) policy: Policy,
+    pub(super) chunk_size: usize,
+    /// The desired state in force, and the one that the guards last let pass.
+    pub(super) good: Option<Desired>,
+    pub(super) applied: Option<Desired>,
+    pub(super) commit: Option<String>,
+    /// The first and the last hint since the last read began.
+    hints: Option<(Duration, Duration)>,
+    pub(super) next_resync: Option<Duration>,
+    pub(super) next_refresh: Option<Duration>,
+    pub(super) next_expiry: Option<Timestamp>,
+    /// When a window for writes opens that something waits for.
+    pub(super) next_window: Option<Timestamp>,
+    /// Somebody wants a turn now, with a read of the store.
+    pub(super) forced: bool,
+    /// The store failed.
+    pub(super) store: Option<(Backoff, String)>,
+    pub(super) invalid: Option<(Timestamp, Vec<Diagnostic>)>,
+    pub(super) moving: Option<(Timestamp, String)>,
+    /// Accounts that failed in passing, and those that wait for somebody.
+    pub(super) retries: BTreeMap<AccountId, Backoff>,
+    pub(super) parked: BTreeMap<AccountId, Fault>,
+    pub(super) plan: Option<Arc<Plan>>,
+    /// The id of the plan last told as blocked.
+    pub(super) told_blocked: Option<String>,
+    /// Everything that was sent since the engine started, for a goal that ends.
+    pub(super) outcomes: Vec<(Change, Outcome)>,
+    /// Turns taken; a goal that ends plans again at most three times.
+    pub(super) turns: u32,
+    pub(super) finished: bool,
+    pub(super) declined: bool,
+}
+
+impl Target {
+    pub(super) fn new(start: Start, reads: bool, daemon: bool, now: Now) -> Self {
+        let mut policy = start.policy;
+        policy.guards.first_contact &= daemon;
+        Self {
+            policy,
+            chunk_size: start.chunk_size.max(1),
+            good: start.good,
+            applied: start.applied,
+            commit: None,
+            hints: None,
+            next_resync: None,
+            next_refresh: reads.then_some(now.mono),
+            next_expiry: None,
+            next_window: None,
+            forced: reads,
+            store: None,
+            invalid: None,
+            moving: None,
+            retries: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            plan: None,
+            told_blocked: None,
+            outcomes: Vec::new(),
+            turns: 0,
+            finished: !reads,
+            declined: false,
+        }
+    }
+
+    /// Takes a hint that files may have changed.
+    pub(super) fn hint(&mut self, now: Now) {
+        let first = self.hints.map_or(now.mono, |(first, _)| first);
+        self.hints = Some((first, now.mono));
+    }
+
+    /// Hints up to here are being looked at.
+    pub(super) fn looking(&mut self) {
+        self.hints = None;
+    }
+
+    /// Asks for another turn without waiting for anything.
+    pub(super) fn again(&mut self) {
+        self.forced = true;
+    }
+
+    /// When the next turn is due, on the monotonic clock.
+    pub(super) fn due(&self, watch: Watch, now: Now) -> Option<Duration> {
+        if self.finished {
+            return None;
+        }
+        let hinted = self.hints.map(|(first, last)| (last + watch.quiet).min(first + watch.max_wait));
+        let forced = self.forced.then_some(now.mono);
+        let due = [hinted, forced, self.next_resync, self.live_due(now)].into_iter().flatten().min()?;
+        // Hints never shorten a back-off of the store.
+        Some(self.store.as_ref().map_or(due, |(backoff, _)| due.max(backoff.due)))
+    }
+
+    /// When the store is to be read again, whatever the files say.
+    pub(super) fn live_due(&self, now: Now) -> Option<Duration> {
+        let on_the_wall =
+            |at: Timestamp| now.mono + Duration::try_from(at.duration_since(now.wall)).unwrap_or_default();
+        let retry = self.retries.values().map(|backoff| backoff.due).min();
+        let backoff = self.store.as_ref().map(|(backoff, _)| backoff.due);
+        [
+            self.next_refresh,
+            self.next_expiry.map(on_the_wall),
+            self.next_window.map(on_the_wall),
+            retry,
+            backoff,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Tells whether an account may be written in this turn.
+    pub(super) fn may_write(&self, account: &AccountId, now: Now) -> bool {
+        !self.parked.contains_key(account)
+            && self.retries.get(account).is_none_or(|backoff| backoff.due <= now.mono)
+    }
+}

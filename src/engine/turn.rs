@@ -1,0 +1,401 @@
+//! A turn: read the files, read the store, plan, and hand over to a batch if there is something to write.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::effect::{Effect, Notice};
+use super::event::{Answer, Decision, DesiredRead, ReadFailure};
+use super::retry::Backoff;
+use super::window::Kind;
+use super::{Activity, Engine, Goal, PendingRecords};
+use crate::desired::Desired;
+use crate::journal::entry::Record;
+use crate::model::{Live, Now};
+use crate::name::fold;
+use crate::plan::memory::{APPROVAL_LASTS, Approval};
+use crate::plan::{self, Change, Plan, Planned};
+use crate::stores::StoreError;
+
+/// How often a goal that ends looks at files that keep moving, and how often it plans again.
+const PATIENCE: u32 = 50;
+pub(super) const REPLANS: u32 = 3;
+
+/// The step whose answer is awaited.
+#[derive(Debug)]
+pub(super) enum Step {
+    Desired,
+    Kept(DesiredRead),
+    Good(PendingRecords, DesiredRead),
+    Live,
+    Decide(Box<Turn>),
+    Approved(PendingRecords, Box<Turn>),
+    Noted(PendingRecords),
+}
+
+/// What a turn found.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) live: Live,
+    pub(super) plan: Arc<Plan>,
+}
+
+impl Engine {
+    pub(super) fn begin_turn(&mut self, name: &str, now: Now) {
+        let resync = self.mode.watch.resync;
+        let Some(target) = self.targets.get_mut(name) else { return };
+        target.looking();
+        target.next_resync = Some(now.mono + resync);
+        target.turns += 1;
+        let target = name.to_owned();
+        self.emit(
+            |ticket| Effect::ReadDesired { ticket, target: target.clone() },
+            Activity::Turn(name.to_owned(), Step::Desired),
+        );
+    }
+
+    pub(super) fn turn_answered(&mut self, name: String, step: Step, answer: Answer, now: Now) {
+        match (step, answer) {
+            (Step::Desired, Answer::Desired(Ok(read))) => self.desired_read(name, read, now),
+            (Step::Desired, Answer::Desired(Err(failure))) => self.desired_failed(&name, failure, now),
+            (Step::Kept(read), Answer::Kept(Ok(()))) => {
+                let record = Record::Good {
+                    target: name.clone(),
+                    digest: read.desired.digest(),
+                    commit: read.commit.clone(),
+                };
+                self.note(vec![record], true, now, |pending| Activity::Turn(name, Step::Good(pending, read)));
+            }
+            (Step::Kept(_), Answer::Kept(Err(why))) => self.journal_failed(why, now),
+            (Step::Good(pending, read), answer) => {
+                self.remember(&pending, &answer);
+                self.accept(name, &read, now);
+            }
+            (Step::Live, Answer::Live(Ok(live))) => self.live_read(&name, live, now),
+            (Step::Live, Answer::Live(Err(error))) => self.live_failed(&name, &error, now),
+            (Step::Decide(turn), Answer::Decided(decision)) => self.decided(name, turn, decision, now),
+            (Step::Approved(pending, turn), answer) => {
+                self.remember(&pending, &answer);
+                self.live_read(&name, turn.live, now);
+            }
+            (Step::Noted(pending), answer) => {
+                self.remember(&pending, &answer);
+                self.adopt_mark(&name);
+                self.end_turn(&name);
+            }
+            (_, _) => self.end_turn(&name),
+        }
+    }
+
+    fn desired_read(&mut self, name: String, read: DesiredRead, now: Now) {
+        let Some(target) = self.targets.get_mut(&name) else { return };
+        target.moving = None;
+        let refused = plan::refuse_listed(&read.desired, &target.policy);
+        if !refused.is_empty() {
+            self.desired_failed(&name, ReadFailure::Invalid(refused), now);
+            return;
+        }
+        if target.invalid.take().is_some() {
+            self.tell(Notice::ValidAgain { target: name.clone() });
+        }
+        let known = self.targets[&name].good.as_ref().map(Desired::digest);
+        if known == Some(read.desired.digest()) {
+            self.accept(name, &read, now);
+        } else if self.mode.goal == Goal::Observe {
+            self.tell_accepted(&name, &read);
+            self.accept(name, &read, now);
+        } else {
+            let (target, desired) = (name.clone(), read.desired.clone());
+            self.emit(
+                |ticket| Effect::Keep { ticket, target, desired },
+                Activity::Turn(name, Step::Kept(read)),
+            );
+        }
+    }
+
+    fn tell_accepted(&mut self, name: &str, read: &DesiredRead) {
+        self.tell(Notice::Accepted {
+            target: name.to_owned(),
+            entries: read.desired.len(),
+            digest: read.desired.digest().short(),
+            commit: read.commit.clone(),
+        });
+    }
+
+    /// The files are in order: what they say is in force from here on.
+    fn accept(&mut self, name: String, read: &DesiredRead, now: Now) {
+        let Some(target) = self.targets.get_mut(&name) else { return };
+        let fresh = target.good.as_ref().is_none_or(|good| good.digest() != read.desired.digest());
+        target.commit.clone_from(&read.commit);
+        if fresh {
+            target.good = Some(read.desired.clone());
+            // Whoever edited the entries had a look at what failed.
+            target.parked.clear();
+            target.retries.clear();
+            if self.mode.goal != Goal::Observe {
+                self.tell_accepted(&name, read);
+            }
+        }
+        self.read_live_if_due(name, fresh, now);
+    }
+
+    fn desired_failed(&mut self, name: &str, failure: ReadFailure, now: Now) {
+        let ends = !matches!(self.mode.goal, Goal::Run | Goal::Observe);
+        let watch = self.mode.watch;
+        let Some(target) = self.targets.get_mut(name) else { return };
+        match failure {
+            ReadFailure::Moving(what) => {
+                let told = target.moving.is_some();
+                let since = target.moving.as_ref().map_or(now.wall, |(since, _)| *since);
+                target.moving = Some((since, what.clone()));
+                target.forced = false;
+                target.hint(now);
+                if ends && target.turns > PATIENCE {
+                    target.finished = true;
+                }
+                // The store may be read all the same: the last good state stays in force.
+                target.next_refresh = target.next_refresh.map(|due| due.max(now.mono + watch.quiet));
+                if !told {
+                    self.tell(Notice::Moving { target: name.to_owned(), what });
+                }
+            }
+            ReadFailure::Invalid(diagnostics) => {
+                let before = target.invalid.take();
+                let since = before.as_ref().map_or(now.wall, |(since, _)| *since);
+                let news = before.is_none_or(|(_, before)| before != diagnostics);
+                target.invalid = Some((since, diagnostics.clone()));
+                target.moving = None;
+                if news {
+                    self.tell(Notice::Invalid { target: name.to_owned(), diagnostics });
+                }
+                if ends || self.targets[name].good.is_none() {
+                    self.end_turn(name);
+                    if let (true, Some(target)) = (ends, self.targets.get_mut(name)) {
+                        target.finished = true;
+                    }
+                } else {
+                    self.read_live_if_due(name.to_owned(), false, now);
+                }
+            }
+        }
+    }
+
+    /// Reads the store if anything but the tick of the clock asks for it.
+    fn read_live_if_due(&mut self, name: String, fresh: bool, now: Now) {
+        let Some(target) = self.targets.get(&name) else { return };
+        let due = target.live_due(now).is_some_and(|due| due <= now.mono);
+        if fresh || due || target.forced || target.plan.is_none() {
+            let target = name.clone();
+            self.emit(|ticket| Effect::ReadLive { ticket, target }, Activity::Turn(name, Step::Live));
+        } else {
+            self.end_turn(&name);
+        }
+    }
+
+    fn live_failed(&mut self, name: &str, error: &StoreError, now: Now) {
+        let why = match &error.help {
+            Some(help) => format!("{error}; {help}"),
+            None => error.to_string(),
+        };
+        let asked = match error.fault {
+            crate::model::Fault::Transient { retry_after } => retry_after,
+            _ => None,
+        };
+        let jitter = self.jitter.draw();
+        let ends = !matches!(self.mode.goal, Goal::Run | Goal::Observe);
+        let Some(target) = self.targets.get_mut(name) else { return };
+        let before = target.store.as_ref();
+        let news = before.is_none_or(|(_, before)| *before != why);
+        let backoff = Backoff::after(before.map(|(backoff, _)| backoff), now.mono, asked, jitter);
+        target.store = Some((backoff, why.clone()));
+        target.finished |= ends;
+        if news {
+            self.tell(Notice::StoreFailed { target: name.to_owned(), why });
+        }
+        self.end_turn(name);
+    }
+
+    fn live_read(&mut self, name: &str, live: Live, now: Now) {
+        let Some(target) = self.targets.get_mut(name) else { return };
+        let back = target.store.take().is_some();
+        target.forced = false;
+        target.next_refresh = Some(now.mono + target.policy.refresh);
+        let Some(desired) = target.good.clone() else { return self.end_turn(name) };
+        let zone = target.policy.timezone.clone();
+        target.next_expiry =
+            desired.iter().filter_map(|entry| entry.expires_at(&zone)).filter(|at| *at > now.wall).min();
+        let applied = target.applied.clone();
+        let mut memory = self.ledger.memory(name, applied);
+        let policy = &self.targets[name].policy;
+        memory.clock_jumped = self.clock_jumped;
+        memory.not_effective = self.not_effective(policy);
+        let made = Arc::new(plan::plan(&desired, &live, &memory, policy, now));
+        if back {
+            self.tell(Notice::StoreBack { target: name.to_owned() });
+        }
+        self.planned(name, made, live, now);
+    }
+
+    fn planned(&mut self, name: &str, plan: Arc<Plan>, live: Live, now: Now) {
+        let Some(target) = self.targets.get_mut(name) else { return };
+        let before = target.plan.replace(Arc::clone(&plan));
+        let news = before.is_none_or(|before| before.id != plan.id || before.digest != plan.digest);
+        let blocked = plan.is_guarded() && target.told_blocked.as_deref() != Some(plan.id.as_str());
+        target.told_blocked = plan.is_guarded().then(|| plan.id.as_str().to_owned());
+        if news && !self.mode.present {
+            self.tell(Notice::Planned { plan: Arc::clone(&plan) });
+        }
+        if blocked && !self.mode.present {
+            self.tell(Notice::Blocked { plan: Arc::clone(&plan) });
+        }
+        if self.mode.goal == Goal::Observe {
+            self.end_turn(name);
+            return;
+        }
+        let turn = Box::new(Turn { live, plan: Arc::clone(&plan) });
+        if self.mode.present {
+            self.emit(
+                |ticket| Effect::Present { ticket, plan },
+                Activity::Turn(name.to_owned(), Step::Decide(turn)),
+            );
+        } else {
+            self.act(name, &turn, now);
+        }
+    }
+
+    fn decided(&mut self, name: String, turn: Box<Turn>, decision: Decision, now: Now) {
+        match decision {
+            Decision::Proceed => self.act(&name, &turn, now),
+            Decision::Decline => {
+                if let Some(target) = self.targets.get_mut(&name) {
+                    target.declined = true;
+                    target.finished = true;
+                }
+                self.end_turn(&name);
+            }
+            Decision::Approve { id, by, reason } => {
+                let Some(changes) = turn.plan.approvable(&id) else { return self.act(&name, &turn, now) };
+                let changes = changes.into_iter().collect();
+                let approval = Approval { plan: id, changes, by, reason, until: now.wall + APPROVAL_LASTS };
+                let record = Record::Approved { target: name.clone(), approval };
+                self.note(vec![record], true, now, |pending| {
+                    Activity::Turn(name, Step::Approved(pending, turn))
+                });
+            }
+        }
+    }
+
+    /// Makes the plan true as far as guards, windows and back-offs allow, or writes down that nothing is to do.
+    fn act(&mut self, name: &str, turn: &Turn, now: Now) {
+        let suspended = self.ledger.suspended.as_ref().is_some_and(|suspension| suspension.holds(now.wall));
+        let Some(target) = self.targets.get_mut(name) else { return };
+        let open = target.policy.windows.open(Kind::Writes, now.wall);
+        let mut admitted: Vec<Planned> = turn
+            .plan
+            .admitted()
+            .filter(|planned| target.may_write(&planned.change.account, now))
+            .filter(|planned| self.mode.only.as_ref().is_none_or(|only| only.matches(&planned.change.name)))
+            .cloned()
+            .collect();
+        admitted.truncate(self.mode.limit.unwrap_or(usize::MAX));
+        target.next_window = None;
+        if !admitted.is_empty() && !open {
+            target.next_window = target.policy.windows.next_open(Kind::Writes, now.wall);
+        }
+        if suspended || !open {
+            admitted.clear();
+        }
+        let mut records = self.what_was_learnt(name, &turn.plan);
+        if admitted.is_empty() {
+            records.extend(self.mark(name, &turn.plan, &BTreeSet::new()));
+            if !self.ledger.of(name).is_some_and(|ledger| ledger.contact) && turn.plan.changes.is_empty() {
+                records.push(Record::Contact { target: name.to_owned() });
+            }
+            if records.is_empty() {
+                self.end_turn(name);
+            } else {
+                self.note(records, true, now, |pending| {
+                    Activity::Turn(name.to_owned(), Step::Noted(pending))
+                });
+            }
+        } else {
+            self.begin_batch(name, &turn.plan, admitted, records, now);
+        }
+    }
+
+    /// Bindings and counts that the journal does not have yet.
+    fn what_was_learnt(&self, name: &str, plan: &Plan) -> Vec<Record> {
+        let ledger = self.ledger.of(name);
+        let mut records = Vec::new();
+        if !plan.bind.is_empty() {
+            records.push(Record::Bind { target: name.to_owned(), names: plan.bind.clone() });
+        }
+        let known = ledger.and_then(|ledger| ledger.counts);
+        if !plan.is_doubted() && known != Some(plan.counts) {
+            records.push(Record::Counted { target: name.to_owned(), counts: plan.counts });
+        }
+        records
+    }
+
+    /// The record that says how far live state is as desired, if that is news. `made` are folded names whose
+    /// changes were made since the plan.
+    pub(super) fn mark(&self, name: &str, plan: &Plan, made: &BTreeSet<String>) -> Vec<Record> {
+        let Some(target) = self.targets.get(name) else { return Vec::new() };
+        let Some(desired) = target.good.as_ref().filter(|_| !plan.is_doubted()) else { return Vec::new() };
+        let except: Vec<String> =
+            plan.unsatisfied.iter().filter(|name| !made.contains(*name)).cloned().collect();
+        let ledger = self.ledger.of(name);
+        let known = ledger.and_then(|ledger| ledger.applied.as_ref());
+        let same =
+            known.is_some_and(|mark| mark.digest == plan.digest && mark.except.iter().eq(except.iter()));
+        let mut records = Vec::new();
+        if !same || !made.is_empty() {
+            let gone: Vec<String> = ledger
+                .into_iter()
+                .flat_map(|ledger| ledger.bindings.keys())
+                .filter(|bound| desired.get(bound).is_none())
+                .cloned()
+                .collect();
+            if !gone.is_empty() {
+                records.push(Record::Unbind { target: name.to_owned(), names: gone });
+            }
+            records.push(Record::Applied { target: name.to_owned(), digest: plan.digest, except });
+        }
+        records
+    }
+
+    /// Keeps the desired state of the mark at hand once it stands in the journal.
+    pub(super) fn adopt_mark(&mut self, name: &str) {
+        let marked = self.ledger.of(name).and_then(|ledger| ledger.applied.as_ref()).map(|mark| mark.digest);
+        let Some(target) = self.targets.get_mut(name) else { return };
+        if target.good.as_ref().map(Desired::digest) == marked {
+            target.applied.clone_from(&target.good);
+        }
+    }
+
+    /// The turn is over; a goal that ends looks whether another one is needed.
+    pub(super) fn end_turn(&mut self, name: &str) {
+        self.activity = Activity::Idle;
+        let ends = !matches!(self.mode.goal, Goal::Run | Goal::Observe);
+        let Some(target) = self.targets.get_mut(name) else { return };
+        target.forced = false;
+        if ends {
+            target.finished = true;
+        }
+    }
+
+    pub(super) fn note(
+        &mut self,
+        records: Vec<Record>,
+        sync: bool,
+        now: Now,
+        activity: impl FnOnce(PendingRecords) -> Activity,
+    ) {
+        let pending = self.append(records, sync, Activity::Idle, now);
+        self.activity = activity(pending);
+    }
+}
+
+/// Returns the folded names of these changes.
+pub(super) fn names<'a>(changes: impl Iterator<Item = &'a Change>) -> BTreeSet<String> {
+    changes.map(|change| fold(&change.name)).collect()
+}

@@ -1,0 +1,410 @@
+//! The fold: what all records add up to. Recovery is nothing else, so a crash needs no code of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::entry::{Owing, Proof, Record};
+use crate::desired::Desired;
+use crate::model::{Access, AccountId, Counts, Digest, Outcome};
+use crate::plan::Note;
+use crate::plan::memory::{Applied, Approval, GUARD_HOUR, Memory};
+use crate::services::{Instance, Observed};
+
+/// Everything that is remembered.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// The number of the last record.
+    pub seq: u64,
+    /// The latest wall-clock time seen; time never runs back behind it.
+    pub wall: Option<Timestamp>,
+    /// The number of the last batch.
+    pub batch: u64,
+    /// What is remembered of each target.
+    pub targets: BTreeMap<String, TargetLedger>,
+    /// What is remembered of each service, by key.
+    pub services: BTreeMap<String, ServiceLedger>,
+    /// Who stopped all writing, until when and why.
+    pub suspended: Option<Suspension>,
+    /// A batch that has begun and not ended.
+    open: Option<OpenBatch>,
+}
+
+/// What is remembered of one target.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TargetLedger {
+    /// The desired state in force.
+    pub good: Option<Digest>,
+    /// The git commit it came from.
+    pub commit: Option<String>,
+    /// The last state that the guards let pass.
+    pub applied: Option<Mark>,
+    /// Names that mean an account with another id.
+    pub bindings: BTreeMap<String, AccountId>,
+    /// Counts of the last live state.
+    pub counts: Option<Counts>,
+    /// Approvals that are not used up.
+    pub approvals: Vec<Approval>,
+    /// Unapproved changes of about the last hour.
+    pub recent: Vec<(Timestamp, Access)>,
+    /// Whether popgate has met this store.
+    pub contact: bool,
+    /// The last batch that ended.
+    pub last_batch: Option<BatchSummary>,
+}
+
+/// Somebody's wish that nothing is written for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspension {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub since: Timestamp,
+    /// When it ends by itself.
+    pub until: Option<Timestamp>,
+}
+
+impl Suspension {
+    /// Tells whether it still holds.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| until > now)
+    }
+}
+
+/// When a desired state was last found satisfied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The state.
+    pub digest: Digest,
+    /// When.
+    pub at: Timestamp,
+    /// Folded names of entries that were not satisfied.
+    pub except: BTreeSet<String>,
+}
+
+/// How a batch ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BatchSummary {
+    /// Its number.
+    pub batch: u64,
+    /// When it ended.
+    pub at: Timestamp,
+    /// Changes the store took.
+    pub done: u64,
+    /// Changes that somebody else had made already.
+    pub already: u64,
+    /// Changes that certainly or possibly were not made.
+    pub failed: u64,
+}
+
+/// What is remembered of one service.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServiceLedger {
+    /// Restarts that are owed.
+    pub debts: Vec<Debt>,
+    /// The last restart of each instance that was proven.
+    pub settled: Vec<Settlement>,
+}
+
+/// A restart owed by one instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Debt {
+    /// Who owes it.
+    pub instance: Instance,
+    /// When the first write began.
+    pub since: Timestamp,
+    /// The sequence number of the last write.
+    pub last_write: u64,
+    /// When the last write was recorded.
+    pub written: Timestamp,
+    /// The accounts it concerns, with their new access and the name shown to a person.
+    pub accounts: BTreeMap<AccountId, (Access, String)>,
+    /// How the instance was seen after the last write; `None` when a crash came between.
+    pub anchor: Option<Observed>,
+    /// Attempts that were begun since the last write.
+    pub attempts: u32,
+    /// What the last attempt failed with.
+    pub failure: Option<String>,
+}
+
+impl Debt {
+    /// Returns the accounts that lost POP3 and may still use it until the restart.
+    pub fn disabled(&self) -> impl Iterator<Item = (&AccountId, &str)> {
+        let lost = self.accounts.iter().filter(|(_, (to, _))| *to == Access::Disabled);
+        lost.map(|(account, (_, name))| (account, name.as_str()))
+    }
+}
+
+/// A restart that was proven.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settlement {
+    /// Which instance.
+    pub instance: Instance,
+    /// When the proof was found.
+    pub at: Timestamp,
+    /// What proves it.
+    pub proof: Proof,
+    /// The last write it covers.
+    pub covers: u64,
+    /// Whether popgate itself asked for the restart.
+    pub ours: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct OpenBatch {
+    batch: u64,
+    target: String,
+    service: String,
+    instances: Vec<Owing>,
+    /// The debts of the service as they were before this batch.
+    before: Vec<Debt>,
+    /// Intents whose chunk line has not come yet.
+    unsent: Vec<(AccountId, Access, String, bool)>,
+    /// Intents that were sent and have no outcome yet; the flag says whether they count for the guards.
+    sent: BTreeMap<AccountId, (Access, bool)>,
+    done: u64,
+    already: u64,
+    failed: u64,
+}
+
+impl Ledger {
+    /// Adds one record.
+    pub fn apply(&mut self, seq: u64, at: Timestamp, record: &Record) {
+        if let Record::State { ledger } = record {
+            *self = (**ledger).clone();
+        }
+        self.seq = seq;
+        self.wall = self.wall.max(Some(at));
+        match record {
+            Record::State { .. } => {}
+            Record::Start { .. } => self.close(at),
+            Record::Good { target, digest, commit } => {
+                let target = self.target(target);
+                target.good = Some(*digest);
+                target.commit.clone_from(commit);
+            }
+            Record::Applied { target, digest, except } => {
+                let except = except.iter().cloned().collect();
+                self.target(target).applied = Some(Mark { digest: *digest, at, except });
+            }
+            Record::Contact { target } => self.target(target).contact = true,
+            Record::Bind { target, names } => self.target(target).bindings.extend(names.iter().cloned()),
+            Record::Unbind { target, names } => {
+                let bindings = &mut self.target(target).bindings;
+                for name in names {
+                    bindings.remove(name);
+                }
+            }
+            Record::Counted { target, counts } => self.target(target).counts = Some(*counts),
+            Record::Approved { target, approval } => {
+                let target = self.target(target);
+                target.approvals.retain(|old| old.until > at && old.plan != approval.plan);
+                target.approvals.push(approval.clone());
+            }
+            Record::Batch { target, batch, service, instances, .. } => {
+                self.close(at);
+                self.batch = (*batch).max(self.batch);
+                self.target(target).contact = true;
+                let before = self.services.entry(service.clone()).or_default().debts.clone();
+                self.open = Some(OpenBatch {
+                    batch: *batch,
+                    target: target.clone(),
+                    service: service.clone(),
+                    instances: instances.clone(),
+                    before,
+                    unsent: Vec::new(),
+                    sent: BTreeMap::new(),
+                    done: 0,
+                    already: 0,
+                    failed: 0,
+                });
+            }
+            Record::Intent { account, name, to, counted, .. } => {
+                if let Some(open) = &mut self.open {
+                    open.unsent.push((account.clone(), *to, name.clone(), *counted));
+                }
+            }
+            Record::Chunk { .. } => self.sent(seq, at),
+            Record::Outcome { account, to, outcome, .. } => self.outcome(seq, at, account, *to, outcome),
+            Record::End { seen, void, .. } => self.end(at, seen, *void),
+            Record::Restart { service, instance, attempt } => {
+                if let Some(debt) = self.debt(service, instance) {
+                    debt.attempts = *attempt;
+                }
+            }
+            Record::RestartFailed { service, instance, why } => {
+                if let Some(debt) = self.debt(service, instance) {
+                    debt.failure = Some(why.clone());
+                }
+            }
+            Record::Suspended { suspension } => self.suspended = Some(suspension.clone()),
+            Record::Resumed { .. } => self.suspended = None,
+            Record::Settled { service, instance, proof, covers } => {
+                self.settle(at, service, instance, proof, *covers);
+            }
+        }
+    }
+
+    /// Returns what is remembered of a target.
+    pub fn of(&self, target: &str) -> Option<&TargetLedger> {
+        self.targets.get(target)
+    }
+
+    /// Returns the restarts that a service owes.
+    pub fn debts(&self, service: &str) -> &[Debt] {
+        self.services.get(service).map_or(&[], |service| &service.debts)
+    }
+
+    /// Returns what is written for a service and not effective yet, as a note of a plan.
+    pub fn not_effective(&self, key: &str, service: &str) -> Vec<Note> {
+        let names: BTreeSet<&str> =
+            self.debts(key).iter().flat_map(Debt::disabled).map(|(_, name)| name).collect();
+        if names.is_empty() {
+            return Vec::new();
+        }
+        let names = names.into_iter().map(str::to_owned).collect();
+        vec![Note::NotEffective { service: service.to_owned(), names }]
+    }
+
+    /// Puts together what the planner remembers; `applied` is the desired state of the target's mark.
+    pub fn memory(&self, target: &str, applied: Option<Desired>) -> Memory {
+        let Some(ledger) = self.targets.get(target) else { return Memory::default() };
+        let applied = applied.zip(ledger.applied.as_ref()).map(|(desired, mark)| Applied {
+            desired,
+            at: mark.at,
+            except: mark.except.clone(),
+        });
+        Memory {
+            applied,
+            bindings: ledger.bindings.clone(),
+            counts: ledger.counts,
+            approvals: ledger.approvals.clone(),
+            recent: ledger.recent.clone(),
+            contact: ledger.contact,
+            clock_jumped: false,
+            not_effective: Vec::new(),
+        }
+    }
+
+    fn target(&mut self, name: &str) -> &mut TargetLedger {
+        self.targets.entry(name.to_owned()).or_default()
+    }
+
+    fn debt(&mut self, service: &str, instance: &Instance) -> Option<&mut Debt> {
+        self.services.get_mut(service)?.debts.iter_mut().find(|debt| debt.instance == *instance)
+    }
+
+    /// The chunk line stands: from here on its writes may have reached the store.
+    fn sent(&mut self, seq: u64, at: Timestamp) {
+        let Some(open) = &mut self.open else { return };
+        let service = self.services.entry(open.service.clone()).or_default();
+        for owing in &open.instances {
+            let known = service.debts.iter().position(|debt| debt.instance == owing.instance);
+            let position = known.unwrap_or_else(|| {
+                service.debts.push(Debt {
+                    instance: owing.instance.clone(),
+                    since: at,
+                    last_write: seq,
+                    written: at,
+                    accounts: BTreeMap::new(),
+                    anchor: None,
+                    attempts: 0,
+                    failure: None,
+                });
+                service.debts.len() - 1
+            });
+            let debt = &mut service.debts[position];
+            debt.last_write = seq;
+            debt.written = at;
+            debt.anchor = None;
+            debt.attempts = 0;
+            for (account, to, name, _) in &open.unsent {
+                debt.accounts.insert(account.clone(), (*to, name.clone()));
+            }
+        }
+        for (account, to, _, counted) in open.unsent.drain(..) {
+            open.sent.insert(account, (to, counted));
+        }
+    }
+
+    fn outcome(&mut self, seq: u64, at: Timestamp, account: &AccountId, to: Access, outcome: &Outcome) {
+        let Some(open) = &mut self.open else { return };
+        let counted = open.sent.remove(account).is_some_and(|(_, counted)| counted);
+        for debt in &mut self.services.entry(open.service.clone()).or_default().debts {
+            if open.instances.iter().any(|owing| owing.instance == debt.instance) {
+                debt.last_write = seq;
+                debt.written = at;
+                if matches!(outcome, Outcome::NotApplied(_) | Outcome::Missing) {
+                    let before = open.before.iter().find(|before| before.instance == debt.instance);
+                    match before.and_then(|before| before.accounts.get(account)) {
+                        Some(owed) => debt.accounts.insert(account.clone(), owed.clone()),
+                        None => debt.accounts.remove(account),
+                    };
+                }
+            }
+        }
+        match outcome {
+            Outcome::Done => open.done += 1,
+            Outcome::Already => open.already += 1,
+            Outcome::Missing | Outcome::NotApplied(_) | Outcome::Unknown => open.failed += 1,
+        }
+        let target = self.targets.entry(open.target.clone()).or_default();
+        if matches!(outcome, Outcome::Done | Outcome::Already) {
+            let pair = (account.clone(), to);
+            for approval in &mut target.approvals {
+                approval.changes.remove(&pair);
+            }
+        }
+        if counted && matches!(outcome, Outcome::Done | Outcome::Unknown) {
+            target.recent.push((at, to));
+        }
+    }
+
+    fn end(&mut self, at: Timestamp, seen: &[Observed], void: bool) {
+        let Some(open) = self.open.take() else { return };
+        let service = self.services.entry(open.service).or_default();
+        if void {
+            service.debts = open.before;
+        } else {
+            for debt in &mut service.debts {
+                if let Some(seen) = seen.iter().find(|seen| seen.instance == debt.instance) {
+                    debt.anchor = Some(seen.clone());
+                }
+            }
+        }
+        let target = self.targets.entry(open.target).or_default();
+        target.recent.retain(|(then, _)| at.duration_since(*then) < GUARD_HOUR);
+        target.approvals.retain(|approval| approval.until > at);
+        target.last_batch = Some(BatchSummary {
+            batch: open.batch,
+            at,
+            done: open.done,
+            already: open.already,
+            failed: open.failed,
+        });
+    }
+
+    /// A batch without an end: whoever ran it is gone. What was sent is in doubt, and its restart is owed.
+    fn close(&mut self, at: Timestamp) {
+        let Some(open) = self.open.take() else { return };
+        let target = self.targets.entry(open.target).or_default();
+        target.recent.extend(open.sent.values().filter(|(_, counted)| *counted).map(|(to, _)| (at, *to)));
+    }
+
+    fn settle(&mut self, at: Timestamp, service: &str, instance: &Instance, proof: &Proof, covers: u64) {
+        let service = self.services.entry(service.to_owned()).or_default();
+        let mut ours = false;
+        service.debts.retain(|debt| {
+            // A write after the one that the proof covers keeps the debt open.
+            let gone = debt.instance == *instance && debt.last_write <= covers;
+            ours |= gone && debt.attempts > 0;
+            !gone
+        });
+        service.settled.retain(|settled| settled.instance != *instance);
+        let settled = Settlement { instance: instance.clone(), at, proof: proof.clone(), covers, ours };
+        service.settled.push(settled);
+    }
+}

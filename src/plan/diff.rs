@@ -1,0 +1,281 @@
+//! The difference between desired and live state: what would be written, and what only has to be said.
+
+use std::collections::BTreeSet;
+
+use super::memory::Memory;
+use super::policy::{Missing, OnDrift, Policy, Unlisted};
+use super::resolve::{Resolved, Scope};
+use super::{BlockedBecause, Cause, Change, Held, HeldBecause, Note, PlanId, Planned, Summary};
+use crate::desired::{Desired, Entry};
+use crate::model::{Access, Account, AccountId, Live, Match, Now, State};
+use crate::name::fold;
+
+/// What the comparison found.
+pub(super) struct Found {
+    pub(super) changes: Vec<Planned>,
+    pub(super) held: Vec<Held>,
+    pub(super) notes: Vec<Note>,
+    pub(super) summary: Summary,
+    pub(super) unsatisfied: Vec<String>,
+}
+
+pub(super) fn diff(
+    desired: &Desired,
+    live: &Live,
+    memory: &Memory,
+    policy: &Policy,
+    scope: &Scope<'_>,
+    resolved: &Resolved<'_>,
+    now: Now,
+) -> Found {
+    let mut diff = Diff {
+        desired,
+        live,
+        memory,
+        policy,
+        now,
+        today: policy.timezone.to_datetime(now.wall).date(),
+        found: Found {
+            changes: Vec::new(),
+            held: Vec::new(),
+            notes: Vec::new(),
+            summary: Summary::default(),
+            unsatisfied: Vec::new(),
+        },
+    };
+    for (entry, account) in &resolved.found {
+        diff.compare(entry, account);
+    }
+    for entry in &resolved.missing {
+        diff.absent(entry);
+    }
+    diff.rebound(resolved);
+    let released = diff.released();
+    diff.unlisted(scope, resolved, &released);
+    let mut found = diff.found;
+    found.unsatisfied.extend(resolved.blocked.iter().map(|blocked| fold(&blocked.name)));
+    found.unsatisfied.sort();
+    found.summary.blocked = resolved.blocked.len() as u64;
+    found.changes.sort_by_cached_key(|planned| {
+        let change = &planned.change;
+        (change.to, fold(&change.name), change.account.clone())
+    });
+    for planned in &found.changes {
+        match planned.change.to {
+            Access::Disabled => found.summary.disable += 1,
+            Access::Enabled => found.summary.enable += 1,
+        }
+    }
+    found
+}
+
+struct Diff<'a> {
+    desired: &'a Desired,
+    live: &'a Live,
+    memory: &'a Memory,
+    policy: &'a Policy,
+    now: Now,
+    today: jiff::civil::Date,
+    found: Found,
+}
+
+impl Diff<'_> {
+    fn compare(&mut self, entry: &Entry, account: &Account) {
+        let want = entry.access_on(self.today);
+        if let State::Unreadable(why) = &account.state {
+            self.found.unsatisfied.push(fold(&entry.name));
+            let origin = Some(self.desired.origin(entry));
+            self.found.notes.push(Note::Unreadable {
+                name: entry.name.to_string(),
+                why: why.clone(),
+                origin,
+            });
+            return;
+        }
+        if account.state.is(want) {
+            self.found.summary.unchanged += 1;
+            return;
+        }
+        let cause = self.cause(entry, want);
+        let change = Change {
+            account: account.id.clone(),
+            name: entry.name.to_string(),
+            from: account.state.clone(),
+            to: want,
+            cause,
+        };
+        let approved = self.memory.approves(&change.account, want, self.now.wall);
+        let left = matches!(change.cause, Cause::Drift(_))
+            // Flags that disagree are nobody's wish.
+            && change.from != State::Mixed
+            && self.on_drift(want) == OnDrift::Report;
+        if left && !approved {
+            let id = PlanId::of(&self.policy.target, std::iter::once((&change.account, want)));
+            self.found.held.push(Held { id, change, why: HeldBecause::DriftLeft });
+            return;
+        }
+        if !matches!(change.cause, Cause::Drift(_)) {
+            self.found.unsatisfied.push(fold(&entry.name));
+        }
+        self.push(change, Some(entry));
+    }
+
+    /// Says why the live state differs from what the entry wants.
+    fn cause(&self, entry: &Entry, want: Access) -> Cause {
+        let origin = self.desired.origin(entry);
+        let over = entry.access != want;
+        let satisfied = self.memory.satisfied(&fold(&entry.name)).filter(|before| *before == entry);
+        match (satisfied, &self.memory.applied) {
+            (Some(before), Some(applied)) => {
+                let then = self.policy.timezone.to_datetime(applied.at).date();
+                if before.access_on(then) == want { Cause::Drift(origin) } else { Cause::Expired(origin) }
+            }
+            _ if over => Cause::Expired(origin),
+            _ => Cause::Listed(origin),
+        }
+    }
+
+    fn on_drift(&self, want: Access) -> OnDrift {
+        match want {
+            Access::Disabled => self.policy.drift.enabled_by_hand,
+            Access::Enabled => self.policy.drift.disabled_by_hand,
+        }
+    }
+
+    fn push(&mut self, change: Change, entry: Option<&Entry>) {
+        let counted = change.from != State::Missing && !self.accepted_in_time(&change, entry);
+        self.found.changes.push(Planned {
+            approved: self.memory.approves(&change.account, change.to, self.now.wall),
+            change,
+            until: entry.and_then(|entry| entry.until),
+            reason: entry.and_then(|entry| entry.reason.as_deref().map(str::to_owned)),
+            counted,
+            waits: false,
+        });
+    }
+
+    /// An expiry is free for the guards when its date was accepted before the day came: somebody saw it then.
+    fn accepted_in_time(&self, change: &Change, entry: Option<&Entry>) -> bool {
+        let (Cause::Expired(_), Some(entry), Some(applied)) = (&change.cause, entry, &self.memory.applied)
+        else {
+            return false;
+        };
+        let then = self.policy.timezone.to_datetime(applied.at).date();
+        let before = applied.desired.get(&entry.name);
+        before.is_some_and(|before| before.until == entry.until && before.access_on(then) == Access::Enabled)
+    }
+
+    fn absent(&mut self, entry: &Entry) {
+        let want = entry.access_on(self.today);
+        let folded = fold(&entry.name);
+        if self.policy.missing == Missing::Create {
+            let origin = self.desired.origin(entry);
+            let cause = if entry.access == want { Cause::Listed(origin) } else { Cause::Expired(origin) };
+            let change = Change {
+                account: AccountId::new(&*entry.name),
+                name: entry.name.to_string(),
+                from: State::Missing,
+                to: want,
+                cause,
+            };
+            self.found.unsatisfied.push(folded);
+            self.push(change, Some(entry));
+            return;
+        }
+        self.found.summary.missing += 1;
+        let renamed = self.memory.bindings.get(&folded).and_then(|id| self.live.get(id));
+        let suggestion = renamed.map(|account| account.name.clone()).or_else(|| self.alike(&folded));
+        self.found.unsatisfied.push(folded);
+        self.found.notes.push(Note::Missing {
+            name: entry.name.to_string(),
+            origin: self.desired.origin(entry),
+            wanted: want,
+            suggestion,
+        });
+    }
+
+    /// Finds a live name that looks like a misspelt one. Only the first few misses are worth a scan.
+    fn alike(&self, folded: &str) -> Option<String> {
+        if self.found.summary.missing > 100 {
+            return None;
+        }
+        let close = |name: &&str| name.len().abs_diff(folded.len()) <= 3;
+        self.live
+            .folded_names()
+            .filter(close)
+            .map(|name| (strsim::damerau_levenshtein(folded, name), name))
+            .filter(|(distance, _)| *distance <= 2)
+            .min()
+            .map(|(_, name)| name.to_owned())
+    }
+
+    /// A name with a new meaning can be approved by an id of its own, even where nothing would be written.
+    fn rebound(&mut self, resolved: &Resolved<'_>) {
+        for blocked in &resolved.blocked {
+            let BlockedBecause::Rebound { was, now, approve } = &blocked.why else { continue };
+            let (Some(entry), Some(account)) = (self.desired.get(&blocked.name), self.live.get(now)) else {
+                continue;
+            };
+            let change = Change {
+                account: account.id.clone(),
+                name: blocked.name.clone(),
+                from: account.state.clone(),
+                to: entry.access_on(self.today),
+                cause: Cause::Listed(blocked.origin.clone()),
+            };
+            let why = HeldBecause::Rebound { was: was.clone() };
+            self.found.held.push(Held { id: approve.clone(), change, why });
+        }
+    }
+
+    /// Finds the accounts that the last applied state named and this one does not.
+    fn released(&mut self) -> BTreeSet<AccountId> {
+        let mut released = BTreeSet::new();
+        let Some(applied) = &self.memory.applied else { return released };
+        for before in applied.desired.iter() {
+            if self.desired.get(&before.name).is_some() {
+                continue;
+            }
+            let bound = self.memory.bindings.get(&fold(&before.name)).and_then(|id| self.live.get(id));
+            let account = bound.or_else(|| match self.live.resolve(&before.name) {
+                Match::One(account) => Some(account),
+                Match::None | Match::Many(_) => None,
+            });
+            let Some(account) = account else { continue };
+            self.found.summary.released += 1;
+            released.insert(account.id.clone());
+            if self.policy.unlisted == Unlisted::Keep {
+                let state = account.state.clone();
+                self.found.notes.push(Note::Released { name: before.name.to_string(), state });
+            }
+        }
+        released
+    }
+
+    fn unlisted(&mut self, scope: &Scope<'_>, resolved: &Resolved<'_>, released: &BTreeSet<AccountId>) {
+        for account in self.live {
+            if resolved.named.contains(&account.id) || scope.is_ignored(account) {
+                continue;
+            }
+            if let State::Unreadable(why) = &account.state {
+                let note = Note::Unreadable { name: account.name.clone(), why: why.clone(), origin: None };
+                self.found.notes.push(note);
+            }
+            let enabled = matches!(account.state, State::Is(Access::Enabled) | State::Mixed);
+            if !released.contains(&account.id) {
+                self.found.summary.unlisted += 1;
+                self.found.summary.unlisted_enabled += u64::from(enabled);
+            }
+            if self.policy.unlisted == Unlisted::Disable && enabled && !scope.is_protected(account) {
+                let change = Change {
+                    account: account.id.clone(),
+                    name: account.name.clone(),
+                    from: account.state.clone(),
+                    to: Access::Disabled,
+                    cause: Cause::Unlisted,
+                };
+                self.push(change, None);
+            }
+        }
+    }
+}
