@@ -1,1 +1,4 @@
-//! To be written.
+//! The journal: what is remembered across crashes.
+
+pub mod entry;
+pub mod fold;
