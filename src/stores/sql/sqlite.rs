@@ -1,8 +1,10 @@
 //! Access in a `SQLite` file: one that a mail server reads, or popgate's own.
 //!
-//! Reading opens the file read-only, each time anew; writing keeps one connection. The file is never replaced, a
-//! foreign one is never created and its journal mode never changed, and `immutable` is never used, because it
-//! reads a database that somebody else writes without looking at his locks.
+//! Reading opens the file read-only, each time anew; writing keeps one connection while a batch lasts, and no
+//! longer: an idle connection would keep a write-ahead log beside the file, and who then replaces the file gets
+//! the old log on top of the new one. The file is never replaced by popgate, a foreign one is never created and its
+//! journal mode never changed, and `immutable` is never used, because it reads a database that somebody else
+//! writes without looking at his locks.
 
 mod connect;
 mod fault;
@@ -12,7 +14,7 @@ mod read;
 mod shape;
 mod write;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::task::spawn_blocking;
@@ -30,8 +32,7 @@ const CHUNK: usize = 1_000;
 #[derive(Debug)]
 pub struct SqliteStore {
     table: Arc<Table>,
-    /// The connection that writes, made by the first write and kept.
-    writing: Arc<Mutex<Option<connect::Connected>>>,
+    writing: Arc<Mutex<write::Writing>>,
 }
 
 /// Makes a store from its settings. Touches no file: whatever is wrong is said by the first read.
@@ -51,7 +52,15 @@ impl Reader for SqliteStore {
 
     async fn read(&self) -> Result<Live, StoreError> {
         let table = Arc::clone(&self.table);
-        spawn_blocking(move || read::live(&table)).await.unwrap_or_else(|stopped| {
+        let writing = Arc::clone(&self.writing);
+        let live = spawn_blocking(move || {
+            // Whoever reads begins a new turn, so the last batch is over; unless a chunk is being written just now.
+            if let Ok(mut writing) = writing.try_lock() {
+                writing.close();
+            }
+            read::live(&table)
+        });
+        live.await.unwrap_or_else(|stopped| {
             Err(StoreError {
                 what: format!("reading {} stopped: {stopped}", self.name()),
                 fault: Fault::TRANSIENT,
@@ -64,7 +73,7 @@ impl Reader for SqliteStore {
         let table = Arc::clone(&self.table);
         let writing = Arc::clone(&self.writing);
         let findings = spawn_blocking(move || {
-            let replaced = lock(&writing).as_ref().is_some_and(|connected| !connected.is_current(&table));
+            let replaced = lock(&writing).was_replaced(&table);
             preflight::findings(&table, replaced)
         });
         findings.await.unwrap_or_else(|stopped| {
@@ -82,12 +91,10 @@ impl Writer for SqliteStore {
         let table = Arc::clone(&self.table);
         let writing = Arc::clone(&self.writing);
         let changes = chunk.to_vec();
-        spawn_blocking(move || write::chunk(&table, &mut lock(&writing), &changes)).await.unwrap_or_else(
-            |stopped| {
-                tracing::error!(store = %self.name(), %stopped, "writing stopped");
-                vec![Outcome::Unknown; chunk.len()]
-            },
-        )
+        spawn_blocking(move || lock(&writing).chunk(&table, &changes)).await.unwrap_or_else(|stopped| {
+            tracing::error!(store = %self.name(), %stopped, "writing stopped");
+            vec![Outcome::Unknown; chunk.len()]
+        })
     }
 
     fn chunk_size(&self) -> usize {
@@ -95,13 +102,11 @@ impl Writer for SqliteStore {
     }
 }
 
-/// Locks the connection. After a panic it is thrown away: `SQLite` rolls its transaction back when it closes.
-fn lock(
-    writing: &Mutex<Option<connect::Connected>>,
-) -> std::sync::MutexGuard<'_, Option<connect::Connected>> {
+/// Locks the connection. After a panic it is closed, which rolls its transaction back.
+fn lock(writing: &Mutex<write::Writing>) -> MutexGuard<'_, write::Writing> {
     writing.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
         let mut guard = poisoned.into_inner();
-        *guard = None;
+        guard.close();
         writing.clear_poison();
         guard
     })

@@ -31,11 +31,21 @@ pub(super) struct Connected {
 impl Connected {
     /// Tells whether the path still leads to the file of this connection.
     pub(super) fn is_current(&self, table: &Table) -> bool {
-        fs::metadata(&table.path).is_ok_and(|now| Identity::of(&now) == self.file)
+        Identity::now(table) == Some(self.file)
+    }
+
+    /// Returns the file that was opened.
+    pub(super) fn file(&self) -> Identity {
+        self.file
     }
 }
 
 impl Identity {
+    /// Returns the file that the path leads to now; `None` when nothing can be seen there.
+    pub(super) fn now(table: &Table) -> Option<Self> {
+        fs::metadata(&table.path).ok().as_ref().map(Self::of)
+    }
+
     fn of(file: &Metadata) -> Self {
         Self(file.dev(), file.ino())
     }
@@ -86,7 +96,7 @@ fn with_flags(table: &Table, flags: OpenFlags) -> Result<Connected, StoreError> 
     const LONGEST: Duration = Duration::from_hours(24);
 
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let before = look(&table.path)?.map(|file| Identity::of(&file));
+    let before = look(&table.path)?.as_ref().map(Identity::of);
     let opened = Connection::open_with_flags(&table.path, flags).and_then(|connection| {
         connection.busy_timeout(table.busy_timeout.min(LONGEST))?;
         Ok(connection)

@@ -3,52 +3,81 @@
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{CachedStatement, Connection, Result, ToSql, Transaction, TransactionBehavior};
 
-use super::connect::{self, Connected};
+use super::connect::{self, Connected, Identity};
 use super::shape::{self, Shape};
-use super::{fault, read};
+use super::{CHUNK, fault, read};
 use crate::model::{Fault, Outcome, State};
 use crate::plan::Change;
 use crate::stores::StoreError;
 use crate::stores::sql::text::{self, Keys};
 use crate::stores::sql::{SqlValue, Table, wire};
 
-/// Writes the changes and says what became of each, in the same order.
-pub(super) fn chunk(table: &Table, slot: &mut Option<Connected>, changes: &[Change]) -> Vec<Outcome> {
-    if changes.is_empty() {
-        return Vec::new();
-    }
-    let written = connected(table, slot).and_then(|connected| {
-        let mut outcomes = commit(&connected.connection, table, changes)?;
-        if !connected.is_current(table) {
-            tracing::warn!(store = %table.path.display(), "{}.", connect::replaced(table).what);
-            become_unknown(&mut outcomes);
-        }
-        Ok(outcomes)
-    });
-    written.unwrap_or_else(|error| {
-        // The next attempt starts with a fresh look at the path.
-        *slot = None;
-        let help = error.help.as_deref().unwrap_or_default();
-        tracing::warn!(changes = changes.len(), "nothing written: {}: {help}.", error.what);
-        vec![Outcome::NotApplied(error.fault); changes.len()]
-    })
+/// The side of a store that writes.
+#[derive(Debug, Default)]
+pub(super) struct Writing {
+    /// The connection of the batch under way.
+    connected: Option<Connected>,
+    /// The file that was written last.
+    last: Option<Identity>,
 }
 
-/// Returns the connection that writes, opened anew if the path leads to another file than it used to.
-fn connected<'a>(table: &Table, slot: &'a mut Option<Connected>) -> Result<&'a Connected, StoreError> {
-    if slot.as_ref().is_some_and(|connected| !connected.is_current(table)) {
-        tracing::warn!(store = %table.path.display(), "the database file was replaced; opening the new one.");
-        *slot = None;
+impl Writing {
+    /// Writes the changes and says what became of each, in the same order.
+    pub(super) fn chunk(&mut self, table: &Table, changes: &[Change]) -> Vec<Outcome> {
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        let written = self.connected(table).and_then(|connected| {
+            let mut outcomes = commit(&connected.connection, table, changes)?;
+            if !connected.is_current(table) {
+                tracing::warn!("{}: the changes went into the old one.", connect::replaced(table).what);
+                become_unknown(&mut outcomes);
+            }
+            Ok(outcomes)
+        });
+        // A chunk that is not full is the last one of its batch.
+        if written.is_err() || changes.len() < CHUNK {
+            self.close();
+        }
+        written.unwrap_or_else(|error| {
+            let help = error.help.as_deref().unwrap_or_default();
+            tracing::warn!(changes = changes.len(), "nothing written: {}: {help}.", error.what);
+            vec![Outcome::NotApplied(error.fault); changes.len()]
+        })
     }
-    if let Some(connected) = slot {
-        return Ok(connected);
+
+    /// Closes the connection. The last one to close a database in WAL mode moves its log into the file.
+    pub(super) fn close(&mut self) {
+        self.connected = None;
     }
+
+    /// Tells whether the path leads to another file than the one that was written last.
+    pub(super) fn was_replaced(&self, table: &Table) -> bool {
+        self.last.is_some_and(|last| Identity::now(table).is_some_and(|now| now != last))
+    }
+
+    /// Returns the connection, opened anew if the path leads to another file than it used to.
+    fn connected(&mut self, table: &Table) -> Result<&Connected, StoreError> {
+        if self.was_replaced(table) {
+            let store = table.path.display();
+            tracing::warn!(%store, "the database file is another one than at the last write; opening the new one.");
+        }
+        let connected = match self.connected.take().filter(|connected| connected.is_current(table)) {
+            Some(connected) => connected,
+            None => open(table)?,
+        };
+        self.last = Some(connected.file());
+        Ok(self.connected.insert(connected))
+    }
+}
+
+fn open(table: &Table) -> Result<Connected, StoreError> {
     table.check()?;
     let connected = connect::writing(table)?;
     if table.create {
         make_durable(&connected.connection).map_err(|error| fault::explain(table, "preparing", &error))?;
     }
-    Ok(slot.insert(connected))
+    Ok(connected)
 }
 
 /// Prepares popgate's own database. An empty one becomes WAL, so that readers and the writer never wait for each
@@ -288,5 +317,69 @@ impl Refusals {
             let store = table.path.display();
             tracing::warn!(%store, refused = self.count, "the database refused changes, the first one {first}.");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+    use crate::model::{Access, AccountId};
+    use crate::plan::Cause;
+
+    fn create(number: usize) -> Change {
+        let name = format!("user{number:05}@a-rather-long-domain.example");
+        Change {
+            account: AccountId::new(name.as_str()),
+            name,
+            from: State::Missing,
+            to: Access::Enabled,
+            cause: Cause::Unlisted,
+        }
+    }
+
+    #[test]
+    fn a_full_disk_leaves_nothing_of_the_chunk_and_is_tried_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let table = Table::own(directory.path().join("pop3.db"));
+        let mut writing = Writing::default();
+        assert_eq!(writing.chunk(&table, &[create(0)]), [Outcome::Done]);
+        let chunk: Vec<Change> = (1..=CHUNK).map(create).collect();
+        let connection = &writing.connected(&table).unwrap().connection;
+        connection.pragma_update_and_check(None, "max_page_count", 4, |_| Ok(())).unwrap();
+        let full = Outcome::NotApplied(Fault::TRANSIENT);
+        assert_eq!(writing.chunk(&table, &chunk), vec![full; CHUNK]);
+        assert_eq!(read::live(&table).unwrap().len(), 1);
+        // The limit went with the connection: there is room again.
+        assert_eq!(writing.chunk(&table, &chunk), vec![Outcome::Done; CHUNK]);
+        assert_eq!(read::live(&table).unwrap().len(), CHUNK + 1);
+    }
+
+    #[test]
+    fn only_a_full_chunk_keeps_the_connection() {
+        let directory = tempfile::tempdir().unwrap();
+        let table = Table::own(directory.path().join("pop3.db"));
+        let mut writing = Writing::default();
+        let chunk: Vec<Change> = (1..=CHUNK).map(create).collect();
+        writing.chunk(&table, &chunk);
+        assert!(writing.connected.is_some());
+        writing.chunk(&table, &chunk[..1]);
+        assert!(writing.connected.is_none());
+    }
+
+    #[test]
+    fn after_an_io_error_at_commit_nobody_claims_to_know() {
+        let failure = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        for code in [ffi::SQLITE_BUSY, ffi::SQLITE_FULL, ffi::SQLITE_CONSTRAINT_FOREIGNKEY] {
+            assert!(fault::is_certainly_undone(&failure(code)), "{code}");
+        }
+        for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_CORRUPT, ffi::SQLITE_NOMEM]
+        {
+            assert!(!fault::is_certainly_undone(&failure(code)), "{code}");
+        }
+        let mut outcomes = [Outcome::Done, Outcome::Already, Outcome::NotApplied(Fault::Invalid)];
+        become_unknown(&mut outcomes);
+        assert_eq!(outcomes, [Outcome::Unknown, Outcome::Already, Outcome::NotApplied(Fault::Invalid)]);
     }
 }
