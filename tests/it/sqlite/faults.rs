@@ -98,6 +98,9 @@ async fn a_view_and_a_computed_column_are_not_written() {
         });
         assert_eq!(world.store.read().await.unwrap().len(), 1);
         assert_eq!(world.store.write(&disable("a")).await, [Outcome::NotApplied(Fault::Invalid)], "{table}");
+        let errors =
+            world.store.preflight().await.into_iter().filter(|finding| finding.severity == Severity::Error);
+        assert_eq!(errors.count(), 1, "{table}");
     }
 }
 

@@ -168,6 +168,8 @@ async fn names_that_sqlite_would_take_for_something_else_are_files() {
         let path = directory.path().join(name);
         Connection::open(&path).unwrap().execute_batch(MAILBOX).unwrap();
         assert_eq!(open(mailbox(path)).read().await.unwrap().len(), 0, "{name}");
+        let shown = open(mailbox(name.into())).name();
+        assert!(shown.starts_with("sqlite /") && shown.ends_with(name), "{shown}");
     }
 }
 

@@ -84,6 +84,8 @@ async fn a_trigger_that_undoes_or_ignores_a_change_is_not_believed() {
 #[tokio::test]
 async fn a_key_that_is_not_unique_is_ambiguous_and_neither_row_is_written() {
     let schema = "CREATE TABLE mailbox (username TEXT, flag INTEGER); \
+        CREATE UNIQUE INDEX some ON mailbox (username) WHERE flag = 1; \
+        CREATE UNIQUE INDEX both ON mailbox (username, flag); \
         INSERT INTO mailbox VALUES ('twin', 1), ('twin', 0), ('single', 1)";
     let world = Sqlite::new(schema, |table| table.columns = vec!["flag".into()]);
     let outcomes = world.store.write(&disable(&["twin", "single"])).await;
@@ -166,6 +168,19 @@ async fn a_foreign_journal_mode_is_left_as_it_is() {
     assert_eq!(world.store.write(&disable(&["a"])).await, [Outcome::Done]);
     let mode: String = world.connection().query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
     assert_eq!(mode, "delete");
+}
+
+#[tokio::test]
+async fn popgates_own_table_can_live_in_a_database_of_others() {
+    let world = Sqlite::new(&format!("PRAGMA journal_mode = DELETE; {MAILBOX}"), |table| {
+        *table = popgate::stores::sql::Table::own(table.path.clone());
+    });
+    assert!(world.store.read().await.unwrap().is_empty());
+    let create = [change("a", State::Missing, Access::Enabled)];
+    assert_eq!(world.store.write(&create).await, [Outcome::Done]);
+    assert_eq!(world.store.read().await.unwrap().len(), 1);
+    let mode: String = world.connection().query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    assert_eq!(mode, "delete", "only an empty database is popgate's to set up");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

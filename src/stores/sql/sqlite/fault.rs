@@ -120,7 +120,8 @@ fn read_only(table: &Table, extended_code: i32) -> (Fault, String, &'static str)
         ffi::SQLITE_READONLY_DIRECTORY | ffi::SQLITE_READONLY_CANTINIT | ffi::SQLITE_READONLY_CANTLOCK => (
             Fault::Denied,
             format!("the files beside {file} (-journal, -wal, -shm) cannot be written"),
-            "popgate's user must be able to write to the directory and to these files",
+            "popgate's user must be able to write to the directory and to these files; a database in WAL mode needs \
+             that even to be read while no other process has it open",
         ),
         _ => (
             Fault::Denied,

@@ -1,4 +1,4 @@
-//! What `doctor` says about the database. Nothing is written, and no lock is taken that a writer would notice.
+//! What `doctor` says about the database. Nothing is written; the lock of a reader is all that is taken.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -170,7 +170,7 @@ fn unwritable(table: &Table, metadata: &Metadata, user: Option<&User>, wal: bool
         findings.push(Finding::warning(
             format!("{file} belongs to another user than popgate's"),
             "run popgate as its owner or as root: the -wal and -shm files that SQLite makes belong to whoever opens \
-             the database first, and the mail server must be able to write to them",
+             the database first, even to read it, and the mail server must be able to write to them",
         ));
     }
     if findings.is_empty() {

@@ -29,10 +29,7 @@ impl Writing {
         }
         let written = self.connected(table).and_then(|connected| {
             let mut outcomes = commit(&connected.connection, table, changes)?;
-            if !connected.is_current(table) {
-                tracing::warn!("{}: the changes went into the old one.", connect::replaced(table).what);
-                become_unknown(&mut outcomes);
-            }
+            doubt_a_replaced_file(connected, table, &mut outcomes);
             Ok(outcomes)
         });
         // A chunk that is not full is the last one of its batch.
@@ -148,6 +145,14 @@ fn shape_to_write(transaction: &Connection, table: &Table) -> Result<Shape, Stor
     shape.fits(table)?;
     shape.takes_writes(table)?;
     Ok(shape)
+}
+
+/// What went into a file that has lost its place may or may not be in the one that took it.
+fn doubt_a_replaced_file(connected: &Connected, table: &Table, outcomes: &mut [Outcome]) {
+    if !connected.is_current(table) {
+        tracing::warn!("{}: the changes went into the old one.", connect::replaced(table).what);
+        become_unknown(outcomes);
+    }
 }
 
 fn become_unknown(outcomes: &mut [Outcome]) {
@@ -366,6 +371,22 @@ mod tests {
         assert!(writing.connected.is_some());
         writing.chunk(&table, &chunk[..1]);
         assert!(writing.connected.is_none());
+    }
+
+    #[test]
+    fn what_went_into_a_file_that_was_replaced_meanwhile_is_unknown() {
+        let directory = tempfile::tempdir().unwrap();
+        let table = Table::own(directory.path().join("pop3.db"));
+        let mut writing = Writing::default();
+        let connected = writing.connected(&table).unwrap();
+        let mut outcomes = commit(&connected.connection, &table, &[create(1)]).unwrap();
+        doubt_a_replaced_file(connected, &table, &mut outcomes);
+        assert_eq!(outcomes, [Outcome::Done]);
+        let fresh = directory.path().join("fresh.db");
+        std::fs::write(&fresh, "").unwrap();
+        std::fs::rename(&fresh, &table.path).unwrap();
+        doubt_a_replaced_file(connected, &table, &mut outcomes);
+        assert_eq!(outcomes, [Outcome::Unknown]);
     }
 
     #[test]
