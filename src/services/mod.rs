@@ -61,7 +61,7 @@ impl fmt::Display for Instance {
 pub struct Observed {
     /// Which instance.
     pub instance: Instance,
-    /// What tells this run of the service from any other (systemd's InvocationID, or PID and start time);
+    /// What tells this run of the service from any other (systemd's `InvocationID`, or PID and start time);
     /// `None` where the service has no way to tell.
     pub identity: Option<String>,
     /// How long this run has lasted, measured by the service's own clock in the same call.

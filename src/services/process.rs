@@ -189,7 +189,7 @@ impl Run {
 case $0 in */*) [ -f "$0" ] && [ -x "$0" ] && { printf %s "$0"; exit 0; }; [ -e "$0" ] && exit 2; exit 1;; esac
 for d in $PATH; do [ -f "${d:-.}/$0" ] && [ -x "${d:-.}/$0" ] && { printf %s "${d:-.}/$0"; exit 0; }; done; exit 1"#;
         let words = [OsString::from("-c"), script.into(), self.program.clone()];
-        let ended = Run::new("/bin/sh", words, Duration::from_secs(10)).ended().await?;
+        let ended = Self::new("/bin/sh", words, Duration::from_secs(10)).ended().await?;
         match ended.code {
             0 => Ok(printable(&ended.stdout)),
             2 => Err(self.not_started(&ErrorKind::PermissionDenied.into())),

@@ -1,1 +1,6 @@
 //! Integration tests.
+
+#[cfg(test)]
+mod services;
+#[cfg(test)]
+mod world;

@@ -63,6 +63,8 @@ impl Doveadm {
             "auth_cache_size",
             "auth_username_format",
             "auth_default_realm",
+            // The same in Dovecot 2.4; a name that is not known is not answered.
+            "auth_default_domain",
             "shutdown_clients",
         ];
         let run = self.run("doveconf", &names).echo(Echo::Nothing);
@@ -174,7 +176,7 @@ impl Config {
                 "protocols" => config.protocols = value,
                 "auth_cache_size" => config.auth_cache_size = value,
                 "auth_username_format" => config.auth_username_format = value,
-                "auth_default_realm" => config.auth_default_realm = value,
+                "auth_default_realm" | "auth_default_domain" => config.auth_default_realm = value,
                 "shutdown_clients" => config.shutdown_clients = value,
                 // Dovecot 2.4 prints `protocols` as a block of switches.
                 "pop3" if value == "yes" => config.protocols.push_str(" pop3"),
@@ -234,8 +236,9 @@ fn sessions(json: &[u8]) -> Result<Vec<Session>, String> {
 /// A refusal comes in two styles: the user is not found, or is found with the field `nologin`.
 fn verdict(ended: &Ended) -> Lookup {
     let stdout = String::from_utf8_lossy(&ended.stdout);
-    let field = |line: &str| line.split_once(':').map(|(name, _)| name.trim().to_owned());
-    let refused = stdout.lines().skip(1).any(|line| field(line).is_some_and(|name| name == "nologin"));
+    // A field without a value has no colon.
+    let field = |line: &str| line.split(':').next().is_some_and(|name| name.trim() == "nologin");
+    let refused = stdout.lines().skip(1).any(field);
     match ended.code {
         0 if refused => Lookup::Refused,
         0 if stdout.starts_with("passdb:") => Lookup::Admitted,

@@ -76,7 +76,7 @@ impl Dovecot {
                 Lookup::Refused => {}
                 Lookup::Admitted => admitted.push(id.as_str()),
                 Lookup::Unclear(why) => {
-                    tracing::warn!("Cannot tell whether Dovecot still admits {id}: {why}.")
+                    tracing::warn!("Cannot tell whether Dovecot still admits {id}: {why}.");
                 }
             }
         }
