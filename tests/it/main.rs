@@ -1,3 +1,5 @@
 //! Integration tests: one binary, one module for each subject.
 
 mod architecture;
+mod examples;
+mod readme;
