@@ -1,9 +1,12 @@
-//! Integration tests: one binary, real files, real servers.
+//! Integration tests: one binary, one module for each subject, real files and real servers.
 
 #![expect(clippy::unwrap_used, reason = "this is all test code, helpers too")]
 
+mod architecture;
 mod contract;
+mod examples;
 mod memory;
+mod readme;
 mod services;
 mod sqlite;
 mod world;
