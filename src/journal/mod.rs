@@ -1,1 +1,22 @@
-//! To be written.
+//! The journal: what popgate remembers between two runs, as a person can read it.
+//!
+//! A state directory holds segments `journal-000001`, `journal-000002`, … of JSON lines, each line chained to
+//! the one before it by a checksum. Segments are numbered, only ever appended to, never renamed or rewritten;
+//! a later one begins with a record that sums up its predecessors, so that only the highest number is needed
+//! to go on. Exactly one process, the holder of [`lock::Lock`], writes and repairs; readers take no lock.
+//!
+//! * [`line`]: one record as one line, and back. Pure.
+//! * [`scan`]: the bytes of a segment as lines; what is whole, what is torn, what is damaged. Pure.
+//! * [`segment`]: the writer. [`read`]: the readers.
+//! * [`lock`]: the lock on a state directory. [`mount`]: which file system it lies on. Pure.
+//! * [`keep`]: whole desired states, kept by digest.
+//!
+//! Nothing here knows what a record says: that is the business of the record types and their fold.
+
+mod error;
+pub mod line;
+pub mod lock;
+pub mod mount;
+pub mod scan;
+
+pub use error::JournalError;
