@@ -33,8 +33,9 @@ pub enum JournalError {
     },
     /// A place inside a segment is damaged. Nothing is guessed about it.
     #[error(
-        "the journal `{}` is damaged: {damage}; put the file back from a backup, or keep a copy, delete from \
-         that line to the end, and expect that restarts owed since then are forgotten",
+        "the journal `{}` is damaged: {damage}; put the file back from a backup; or keep a copy, delete from \
+         that line to the end (the whole file if it is line 1), and restart the services by hand, because what \
+         was owed since then is forgotten",
         .path.display()
     )]
     Damaged {
@@ -92,7 +93,7 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| {
             if is_full(&source) { Self::Full { path, source } } else { Self::Io { what, path, source } }

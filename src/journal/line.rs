@@ -174,8 +174,7 @@ fn encode_line<R: Serialize>(
     let mut text = Value::Object(line).to_string();
     text.pop();
     let sum = Sum::over(before, text.as_bytes());
-    text.push_str(&format!(r#","sum":"{sum}"}}"#));
-    Ok((text, sum))
+    Ok((format!(r#"{text},"sum":"{sum}"}}"#), sum))
 }
 
 /// Reads one line, without its line break, that follows a line with the sum `before`.

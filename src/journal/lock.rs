@@ -252,7 +252,7 @@ fn refuse_shared(dir: &Path) -> Result<(), LockError> {
     }
 }
 
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LockError {
+fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LockError + use<> {
     let path = path.to_owned();
     move |source| LockError::Io { what, path, source }
 }

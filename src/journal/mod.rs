@@ -17,6 +17,12 @@ mod error;
 pub mod line;
 pub mod lock;
 pub mod mount;
+pub mod read;
 pub mod scan;
+pub mod segment;
 
 pub use error::JournalError;
+pub use line::Line;
+pub use lock::Lock;
+pub use read::{read_all, read_current, verify};
+pub use segment::Journal;

@@ -1,7 +1,7 @@
 //! On which file system a directory lies, from the text of `/proc/self/mountinfo`. Pure.
 //!
 //! The lock of a state directory counts on `flock`, which on a network file system is advisory, emulated, or
-//! known to one host only (proc_pid_mountinfo(5), flock(2), nfs(5) `nolock`).
+//! known to one host only (`proc_pid_mountinfo(5)`, `flock(2)`, `nolock` in `nfs(5)`).
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
