@@ -14,6 +14,7 @@
 //! Nothing here knows what a record says: that is the business of the record types and their fold.
 
 mod error;
+pub mod keep;
 pub mod line;
 pub mod lock;
 pub mod mount;
