@@ -3,8 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "this is all test code, helpers too")]
 
 mod architecture;
+mod bad_input;
 mod contract;
+mod daemon;
 mod examples;
+mod journal;
+mod main_job;
 mod memory;
 mod readme;
 mod services;
