@@ -13,6 +13,7 @@
 //! * [`daemon`]: the driver that turns effects into tasks and their results into inputs.
 //! * [`settings`], [`secret`], [`replace`]: settings as written to settings validated; secrets; whole-file
 //!   replacement.
+//! * [`web`]: the control socket of a running daemon.
 //! * [`cli`]: one file per command, the only part that prints and that knows exit codes.
 //!
 //! Direction: `model` ← pure modules ← `engine` ← `daemon` ← `cli`. A test reads the sources of the pure
@@ -34,4 +35,5 @@ pub mod services;
 pub mod settings;
 pub mod source;
 pub mod stores;
+pub mod web;
 pub mod yaml;

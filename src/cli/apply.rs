@@ -40,7 +40,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     };
     let asked = Arc::new(Asked::new(session, &targets, args));
     let mode = mode(session, Goal::Once(restarts), true, args.only.as_deref(), args.limit);
-    let progress = Mutex::new(Progress::new(session.render));
+    let progress = Mutex::new(Progress::new(session.render, &targets));
     let decide = Arc::clone(&asked);
     let mut notice =
         |notice: &Notice| progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner).notice(notice);
@@ -67,7 +67,7 @@ pub(super) struct Held {
 
 /// Takes the lock and replays the journal.
 pub(super) fn open_journal(session: &Session, command: &str) -> Result<Held, Failure> {
-    let lock = Lock::take(session.state(), &session.by(), command).map_err(|error| match &error {
+    let lock = Lock::take(session.state()).map_err(|error| match &error {
         LockError::Held { .. } => Failure::new(Exit::Locked, error.to_string())
             .help("wait for it, or ask it: `popgate status`, `popgate approve`, `popgate reconcile`"),
         _ => Failure::operational(error.to_string()),

@@ -49,11 +49,12 @@ async fn general(session: &Session) -> Vec<Finding> {
     findings.push(match client::status(state).await {
         Ok(Some(daemon)) => Finding::ok(format!("a daemon is running as process {}", daemon.pid)),
         Ok(None) => match Lock::holder(state) {
-            Some(holder) => Finding::warning(
+            Ok(Some(holder)) => Finding::warning(
                 format!("{holder} holds the lock and does not answer on the control socket"),
                 "look whether it hangs",
             ),
-            None => Finding::ok("no daemon is running"),
+            Ok(None) => Finding::ok("no daemon is running"),
+            Err(error) => Finding::error(error.to_string(), "run doctor as the user that runs the daemon"),
         },
         Err(error) => Finding::error(error.to_string(), "run doctor as the user that runs the daemon"),
     });

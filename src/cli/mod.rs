@@ -9,6 +9,7 @@ mod exit;
 mod export;
 mod get;
 mod handover;
+mod open;
 mod operate;
 mod plan;
 mod progress;

@@ -1,8 +1,11 @@
 //! What a person sees while a batch runs: a bar on a terminal, lines in the log everywhere.
 
+use std::collections::BTreeMap;
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::render::Render;
+use super::session::Opened;
 use crate::diagnostic;
 use crate::engine::effect::Notice;
 use crate::report::notice::{Level, sentence};
@@ -11,13 +14,18 @@ use crate::report::notice::{Level, sentence};
 pub(super) struct Progress {
     render: Render,
     bar: ProgressBar,
+    /// What a person types to restart a service, by the service's name.
+    instructions: BTreeMap<String, Vec<String>>,
 }
 
 impl Progress {
-    pub(super) fn new(render: Render) -> Self {
+    pub(super) fn new(render: Render, targets: &[Opened]) -> Self {
         // indicatif draws on standard error, and only on a terminal.
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        Self { render, bar }
+        let instructions = targets.iter().map(|target| {
+            (target.policy.service.name.clone(), target.service.instructions())
+        });
+        Self { render, bar, instructions: instructions.collect() }
     }
 
     pub(super) fn notice(&mut self, notice: &Notice) {
@@ -41,6 +49,12 @@ impl Progress {
             Level::Warn => tracing::warn!("{text}"),
             Level::Info => tracing::info!("{text}"),
             Level::Debug => tracing::debug!("{text}"),
+        }
+        if let Notice::Manual { service, .. } = notice {
+            let lines = self.instructions.get(service).map(Vec::as_slice).unwrap_or_default();
+            for line in lines {
+                tracing::warn!("To restart {service}, run: {line}");
+            }
         }
     }
 }

@@ -53,7 +53,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         let (seq, _) = held.journal.append(now, std::slice::from_ref(&record), true).map_err(failed)?;
         held.ledger.apply(seq, now, &record);
     }
-    let progress = Mutex::new(Progress::new(session.render));
+    let progress = Mutex::new(Progress::new(session.render, &targets));
     let mut notice =
         |notice: &Notice| progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner).notice(notice);
     let hooks = Hooks {

@@ -11,15 +11,16 @@ use super::args::Run as Args;
 use super::exit::Exit;
 use super::progress::Progress;
 use super::session::{Opened, Session};
-use crate::daemon::{Driven, Hooks, Snapshot, drive};
+use crate::daemon::{Driven, Hooks, drive};
 use crate::engine::effect::Notice;
 use crate::engine::event::Decision;
+use crate::engine::status::Status;
 use crate::engine::{Engine, Goal, Restarts};
 use crate::web;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     let targets = session.targets()?;
-    let progress = Mutex::new(Progress::new(session.render));
+    let progress = Mutex::new(Progress::new(session.render, &targets));
     let mut notice =
         |notice: &Notice| progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner).notice(notice);
     if args.observe {
@@ -52,7 +53,15 @@ async fn serve(
     notice: &mut (dyn FnMut(&Notice) + Send),
 ) -> Result<Driven, Failure> {
     let (send, requests) = mpsc::channel(16);
-    let (publish, snapshot) = watch::channel(Arc::new(Snapshot::default()));
+    let started = session.clock.now().wall;
+    let empty = web::Snapshot {
+        status: Status::default(),
+        plans: Vec::new(),
+        pid: std::process::id(),
+        started,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let (publish, snapshot) = watch::channel(Arc::new(empty));
     let shutdown = CancellationToken::new();
     let control = web::Control { requests: send, snapshot };
     let server = web::serve(session.state(), control, shutdown.clone())

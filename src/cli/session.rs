@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Global, LogFormat};
 use super::exit::Exit;
 use super::render::Render;
-use super::{Failure, who};
+use super::{Failure, open as store, who};
 use crate::daemon::clock::NOW_VARIABLE;
 use crate::daemon::world::read_desired;
 use crate::daemon::{Clock, Store, TargetIo};
@@ -98,7 +98,7 @@ impl Session {
     /// Loads a desired state that was kept. One that is gone or damaged is as good as none.
     pub(super) fn kept(&self, target: &str, digest: Option<Digest>) -> Option<Desired> {
         let digest = digest?;
-        let files = match keep::load(self.state(), target, &digest) {
+        let files = match keep::load(self.state(), target, digest) {
             Ok(files) => files,
             Err(error) => {
                 tracing::warn!("Cannot load the desired state {} that was kept: {error}.", digest.short());
@@ -152,13 +152,13 @@ impl Session {
 impl Opened {
     /// Opens the store for reading only.
     pub(super) fn reader(&self) -> Result<Arc<dyn crate::stores::Reader>, Failure> {
-        super::super::stores::reader(&self.target.store).map_err(Failure::from)
+        Ok(store::reader(&self.target.store))
     }
 
     /// Opens what the driver acts on.
     pub(super) fn io(&self, writes: bool) -> Result<TargetIo, Failure> {
         let store = if writes {
-            Store::Write(crate::stores::writer(&self.target.store).map_err(Failure::from)?)
+            Store::Write(store::writer(&self.target.store))
         } else {
             Store::Read(self.reader()?)
         };
@@ -177,7 +177,7 @@ fn open(name: &str, target: &Target) -> Result<Opened, Failure> {
             .help("keep a checkout and name its directory: `desired: /srv/git/desired-state`"));
         }
     };
-    let service = crate::services::open(&target.service);
+    let service = store::service(&target.service);
     let mut policy = target.policy.clone();
     policy.service = service.profile();
     Ok(Opened { name: name.to_owned(), directory, policy, service, target: target.clone() })

@@ -1,7 +1,7 @@
 //! The loop: effects out, inputs in, one at a time.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -12,29 +12,11 @@ use super::world::{Store, World, read_desired};
 use crate::engine::Engine;
 use crate::engine::effect::{Effect, Notice};
 use crate::engine::event::{Answer, Command, Decision, Input, ReadFailure, Ticket};
-use crate::engine::status::Status;
 use crate::journal::keep;
 use crate::model::{Fault, Outcome};
 use crate::plan::Plan;
 use crate::source::watch::Watch;
-
-/// An operator's request from outside, with the way back.
-#[derive(Debug)]
-pub struct Request {
-    /// What is asked.
-    pub command: Command,
-    /// Where the reply goes.
-    pub reply: oneshot::Sender<Result<String, String>>,
-}
-
-/// What is published after every step.
-#[derive(Clone, Debug, Default)]
-pub struct Snapshot {
-    /// How everything stands.
-    pub status: Status,
-    /// The last plan of each target.
-    pub plans: Vec<Arc<Plan>>,
-}
+use crate::web::{Request, Snapshot};
 
 /// What the driver needs from whoever drives.
 pub struct Hooks<'a> {
@@ -89,7 +71,8 @@ pub async fn drive(
         tasks: JoinSet::new(),
         replies: BTreeMap::new(),
         tickets: 0,
-        broken: None,
+        broken: Arc::default(),
+        started: clock.now().wall,
     };
     if hooks.watch {
         driver.watch();
@@ -106,8 +89,8 @@ pub async fn drive(
         if driver.engine.finished() {
             break;
         }
-        if let Some(why) = driver.broken.take() {
-            return Err(Fatal::Journal(why));
+        if let Some(why) = driver.broken.get() {
+            return Err(Fatal::Journal(why.clone()));
         }
         let wakeup = driver.engine.next_wakeup(driver.clock.now());
         tokio::select! {
@@ -145,7 +128,8 @@ struct Driver {
     tasks: JoinSet<()>,
     replies: BTreeMap<Ticket, oneshot::Sender<Result<String, String>>>,
     tickets: Ticket,
-    broken: Option<String>,
+    broken: Arc<OnceLock<String>>,
+    started: jiff::Timestamp,
 }
 
 impl Driver {
@@ -165,6 +149,9 @@ impl Driver {
         Snapshot {
             status: self.engine.status(self.clock.now()),
             plans: self.world.targets.keys().filter_map(|name| self.engine.plan(name).cloned()).collect(),
+            pid: std::process::id(),
+            started: self.started,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
 
@@ -227,7 +214,7 @@ impl Driver {
                 let state = self.world.state.clone();
                 self.answer(ticket, async move {
                     let kept = tokio::task::spawn_blocking(move || {
-                        keep::keep(&state, &target, &desired.digest(), desired.files().map(|(file, _)| file))
+                        keep::keep(&state, &target, desired.digest(), desired.files().map(|(file, _)| file))
                             .map_err(|error| error.to_string())
                     });
                     Answer::Kept(kept.await.unwrap_or_else(|_| Err("the writer stopped".to_owned())))
@@ -284,10 +271,19 @@ impl Driver {
             let refused = Answer::Appended(Err("this process has no journal".to_owned()));
             return self.answer(ticket, async move { refused });
         };
+        let broken = Arc::clone(&self.broken);
         self.answer(ticket, async move {
             let appended = tokio::task::spawn_blocking(move || {
                 let mut journal = journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                journal.append(at, &records, sync).map(|(first, _)| first).map_err(|error| error.to_string())
+                let appended = journal.append(at, &records, sync).map(|(first, _)| first);
+                appended.map_err(|error| {
+                    let why = error.to_string();
+                    if journal.is_broken() {
+                        // The first reason is the one to tell.
+                        drop(broken.set(why.clone()));
+                    }
+                    why
+                })
             });
             Answer::Appended(
                 appended.await.unwrap_or_else(|_| Err("the journal's writer stopped".to_owned())),

@@ -7,5 +7,5 @@ mod signals;
 pub mod world;
 
 pub use clock::Clock;
-pub use driver::{Driven, Fatal, Hooks, Request, Snapshot, drive};
+pub use driver::{Driven, Fatal, Hooks, drive};
 pub use world::{Store, TargetIo, World};

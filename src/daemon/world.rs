@@ -55,7 +55,7 @@ impl Store {
 /// Reads a desired directory once, consistently, and judges it.
 pub fn read_desired(directory: &std::path::Path) -> Result<DesiredRead, ReadFailure> {
     let reading = source::directory::read(directory).map_err(|problem| match problem {
-        ReadProblem::Moving(what) => ReadFailure::Moving(what),
+        ReadProblem::Moving { what } => ReadFailure::Moving(what),
         ReadProblem::Invalid(diagnostics) => ReadFailure::Invalid(diagnostics),
     })?;
     let commit = source::commit_of(directory).map(|commit| commit.to_string());

@@ -9,12 +9,19 @@ use crate::plan::policy::{Action, Profile};
 /// Waits for a person. With a service inside, it observes that one, so that a restart by hand is noticed.
 pub struct Manual {
     of: Option<Box<dyn Service>>,
+    instructions: Option<Vec<String>>,
 }
 
 impl Manual {
     /// Takes the service that a person restarts, if popgate can observe it.
     pub fn new(of: Option<Box<dyn Service>>) -> Self {
-        Self { of }
+        Self { of, instructions: None }
+    }
+
+    /// Says what a person has to do in the operator's own words, instead of the commands of the service inside.
+    #[must_use]
+    pub fn with_instructions(self, instructions: Option<Vec<String>>) -> Self {
+        Self { instructions, ..self }
     }
 }
 
@@ -73,6 +80,7 @@ impl Service for Manual {
     }
 
     fn instructions(&self) -> Vec<String> {
-        self.of.as_ref().map(|of| of.instructions()).unwrap_or_default()
+        let of = || self.of.as_ref().map(|of| of.instructions()).unwrap_or_default();
+        self.instructions.clone().unwrap_or_else(of)
     }
 }
