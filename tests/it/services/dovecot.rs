@@ -1,5 +1,6 @@
 //! Who notices what when a Dovecot learns of a change.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use popgate::model::{AccountId, Fault, Severity};
@@ -48,6 +49,31 @@ async fn a_cached_login_is_admitted_before_and_refused_after() {
     dovecot.set("u1@ex.test", false);
     dovecot.pop3(1).expect("the cache does not know yet").quit();
     flush(&dovecot, &accounts(["u1@ex.test"])).await;
+    assert!(dovecot.pop3(1).is_err());
+}
+
+#[tokio::test]
+async fn whoever_logs_in_while_the_change_takes_effect_is_out_as_well() {
+    let dovecot = Arc::new(Dovecot::start(&Options { cache: true, ..Options::default() }));
+    let mut sessions = vec![dovecot.pop3(1).unwrap()];
+    let hammered = Arc::clone(&dovecot);
+    let (started, mut hammering) = tokio::sync::mpsc::unbounded_channel();
+    let hammer = std::thread::spawn(move || {
+        let mut sessions = Vec::new();
+        while let Ok(session) = hammered.pop3(1) {
+            sessions.push(session);
+            let _heard = started.send(());
+        }
+        sessions
+    });
+    for _ in 0..5 {
+        hammering.recv().await.unwrap();
+    }
+    dovecot.set("u1@ex.test", false);
+    flush(&dovecot, &accounts(["u1@ex.test"])).await;
+    sessions.extend(hammer.join().unwrap());
+    let alive = sessions.iter_mut().filter_map(|session| session.is_alive().then_some(())).count();
+    assert_eq!(alive, 0, "of {}", sessions.len());
     assert!(dovecot.pop3(1).is_err());
 }
 
@@ -130,8 +156,11 @@ async fn domains_that_dovecot_drops_are_dropped_here_too() {
 async fn a_session_that_does_not_end_keeps_the_restart_owed() {
     let dovecot = Dovecot::start(&Options::default());
     let mut session = dovecot.pop3(1).unwrap();
-    let (_, who) = dovecot.doveadm(&["-f", "tab", "who", "-1"]);
-    let pid = who.lines().nth(1).unwrap().split('\t').nth(2).unwrap().to_owned();
+    // Dovecot lists a session some moments after its greeting.
+    let pid = wait_until("the session in the list", || {
+        let (_, who) = dovecot.doveadm(&["-f", "tab", "who", "-1"]);
+        who.lines().nth(1)?.split('\t').nth(2).map(str::to_owned)
+    });
     dovecot.set("u1@ex.test", false);
     signal("STOP", &pid);
     let service = Effect { timeout: Duration::from_secs(2), ..service(&dovecot, DovecotAction::default()) };
