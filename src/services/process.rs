@@ -123,7 +123,14 @@ impl Run {
         for name in &self.without_env {
             command.env_remove(name);
         }
-        let mut child = command.spawn().map_err(|error| self.not_started(&error))?;
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            // One directory of PATH that popgate may not enter makes this out of "not found".
+            Err(error) if error.kind() == ErrorKind::PermissionDenied && !self.is_path() => {
+                return Err(Box::pin(self.locate()).await.err().unwrap_or_else(|| self.not_started(&error)));
+            }
+            Err(error) => return Err(self.not_started(&error)),
+        };
         let mut group = signal::Group::of(&child);
         let input = child.stdin.take().map(|pipe| write_all(pipe, self.input.clone()));
         let shown = self.program.to_string_lossy().into_owned();
@@ -185,9 +192,9 @@ impl Run {
     /// # Errors
     /// The same as an attempt to start it would give, as far as that can be foreseen.
     pub(super) async fn locate(&self) -> Result<String, ServiceError> {
-        let script = r#"set -f; IFS=:
-case $0 in */*) [ -f "$0" ] && [ -x "$0" ] && { printf %s "$0"; exit 0; }; [ -e "$0" ] && exit 2; exit 1;; esac
-for d in $PATH; do [ -f "${d:-.}/$0" ] && [ -x "${d:-.}/$0" ] && { printf %s "${d:-.}/$0"; exit 0; }; done; exit 1"#;
+        let script = r#"set -f; IFS=:; result=1
+try() { [ -e "$1" ] || return; [ -f "$1" ] && [ -x "$1" ] && { printf %s "$1"; exit 0; }; result=2; }
+case $0 in */*) try "$0";; *) for dir in $PATH; do try "${dir:-.}/$0"; done;; esac; exit $result"#;
         let words = [OsString::from("-c"), script.into(), self.program.clone()];
         let ended = Self::new("/bin/sh", words, Duration::from_secs(10)).ended().await?;
         match ended.code {
@@ -216,6 +223,10 @@ for d in $PATH; do [ -f "${d:-.}/$0" ] && [ -x "${d:-.}/$0" ] && { printf %s "${
         line(std::iter::once(&self.program).chain(&self.args).map(|word| word.to_string_lossy()))
     }
 
+    fn is_path(&self) -> bool {
+        self.program.as_encoded_bytes().contains(&b'/')
+    }
+
     fn said(&self, stdout: &[u8], stderr: &[u8]) -> String {
         if self.echo == Echo::Nothing {
             return String::new();
@@ -227,7 +238,7 @@ for d in $PATH; do [ -f "${d:-.}/$0" ] && [ -x "${d:-.}/$0" ] && { printf %s "${
     fn not_started(&self, error: &std::io::Error) -> ServiceError {
         let program = self.program.to_string_lossy();
         let path = Path::new(&self.program);
-        let is_path = program.contains('/');
+        let is_path = self.is_path();
         let refused = |what: String, fault: Fault, help: &str| ServiceError {
             what,
             fault,

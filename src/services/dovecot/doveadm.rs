@@ -10,6 +10,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use super::super::ServiceError;
@@ -128,12 +129,15 @@ impl Doveadm {
     }
 
     /// Starts Dovecot in the background, by the same program file as before where that is known.
-    pub(super) async fn start(&self, program: Option<PathBuf>) -> Result<(), ServiceError> {
-        let run = match program {
-            Some(program) if self.programs.is_none() => Run::new(program, self.args(&[]), self.limit),
-            _ => self.run("dovecot", &[]),
-        };
-        self.succeed(&run).await
+    pub(super) async fn start(&self, program: Option<&Path>) -> Result<(), ServiceError> {
+        self.succeed(&Run::new(self.master(program), self.args(&[]), self.limit)).await
+    }
+
+    /// The same for the moment when nobody can wait any more.
+    pub(super) fn starting(&self, program: Option<&Path>) -> std::process::Command {
+        let mut command = std::process::Command::new(self.master(program));
+        command.args(self.args(&[])).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
     }
 
     /// Returns a command as a person would type it.
@@ -150,11 +154,15 @@ impl Doveadm {
     }
 
     fn run(&self, program: &str, args: &[&str]) -> Run {
-        let program = match &self.programs {
-            Some(dir) => dir.join(program),
-            None => PathBuf::from(program),
-        };
-        Run::new(program, self.args(args), self.limit)
+        Run::new(self.program(program), self.args(args), self.limit)
+    }
+
+    fn program(&self, name: &str) -> PathBuf {
+        self.programs.as_ref().map_or_else(|| name.into(), |dir| dir.join(name))
+    }
+
+    fn master(&self, known: Option<&Path>) -> PathBuf {
+        known.filter(|_| self.programs.is_none()).map_or_else(|| self.program("dovecot"), Path::to_owned)
     }
 
     fn args(&self, args: &[&str]) -> Vec<OsString> {

@@ -16,6 +16,8 @@ use crate::model::Fault;
 
 /// How long a supervisor gets to start its Dovecot again before popgate does.
 const SUPERVISOR: Duration = Duration::from_secs(3);
+/// How long sessions may take to end before Dovecot is started without waiting for them any longer.
+const SURVIVORS: Duration = Duration::from_secs(5);
 const STEP: Duration = Duration::from_millis(50);
 
 /// Finds the running master of a configuration; `None` when there certainly is none.
@@ -93,17 +95,38 @@ pub(super) async fn restart(
     let children: Vec<Process> =
         proc::children(master.pid).into_iter().filter(|child| child.name != "log").collect();
     stop(std::slice::from_ref(master), doveadm.limit).await?;
-    stop(&children, doveadm.limit).await?;
+    // From here on it must be started again, come what may.
+    let mut down = Down(Some(doveadm.starting(program.as_deref())));
+    if let Err(error) = stop(&children, SURVIVORS).await {
+        tracing::warn!("Sessions of the stopped Dovecot go on for a while: {}.", error.what);
+    }
     if foreground && appears(config, SUPERVISOR).await {
+        down.0 = None;
         return Ok(());
     }
-    match doveadm.start(program).await {
+    let started = doveadm.start(program.as_deref()).await;
+    down.0 = None;
+    match started {
         // Somebody else was faster after all.
         Err(error) if !appears(config, SUPERVISOR).await => Err(ServiceError {
             what: format!("Dovecot was stopped and does not start again: {}", error.what),
             ..error
         }),
         _ => Ok(()),
+    }
+}
+
+/// Starts a stopped Dovecot when the restart is given up half-way: whoever does not wait for the end of a restart
+/// still does not want to be without a mail server.
+struct Down(Option<std::process::Command>);
+
+impl Drop for Down {
+    fn drop(&mut self) {
+        if let Some(mut command) = self.0.take()
+            && let Err(error) = command.status()
+        {
+            tracing::error!("Dovecot is stopped and cannot be started again: {error}.");
+        }
     }
 }
 
@@ -149,7 +172,10 @@ async fn stop(processes: &[Process], limit: Duration) -> Result<(), ServiceError
         }
     };
     timeout(limit, gone).await.map_err(|_| ServiceError {
-        what: format!("Dovecot's process {} has not ended {limit:?} after SIGTERM", processes[0].pid),
+        what: format!(
+            "Dovecot's process {} has not ended {limit:?} after SIGTERM",
+            processes.iter().find(|process| proc::lives(process)).map_or(0, |process| process.pid)
+        ),
         fault: Fault::TRANSIENT,
         help: Some("run popgate as root, or as the user that Dovecot runs as".into()),
     })

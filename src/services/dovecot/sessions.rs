@@ -47,6 +47,8 @@ pub(super) async fn end_all(
             }
             known.extend(doveadm.who().await?);
             left = pick(&std::mem::take(&mut known), logins);
+            // Dovecot may list a process a little longer than it lives.
+            left.alone.retain(|&pid| !matches!(proc::find(pid), Ok(None)));
             if left.alone.is_empty() && pass > 0 {
                 return Ok(());
             }
@@ -75,16 +77,20 @@ pub(super) async fn end_all(
         Ok(Ok(())) if left.shared.is_empty() => Ok(()),
         Ok(Ok(())) => Err(ServiceError {
             what: format!(
-                "{} processes serve POP3 sessions of disabled users together with those of others; they were left alone",
-                left.shared.len()
+                "POP3 sessions of disabled users share their process with those of others and were left alone: process {}",
+                left.shared.iter().take(5).map(ToString::to_string).collect::<Vec<_>>().join(", ")
             ),
             fault: Fault::Invalid,
             help: Some("set `client_limit = 1` in Dovecot's `service pop3`, or use `action: restart`".into()),
         }),
+        Err(_) if left.alone.is_empty() => Err(ServiceError {
+            what: format!("Dovecot did not say within {:?} which sessions there are", doveadm.limit),
+            fault: Fault::TRANSIENT,
+            help: Some("give it a longer `timeout`, or look why it is slow".into()),
+        }),
         Err(_) => Err(ServiceError {
             what: format!(
-                "{} POP3 sessions of disabled users still run {:?} after they were asked to end (process {})",
-                left.alone.len(),
+                "the POP3 sessions of disabled users did not all end within {:?}; left: process {}",
                 doveadm.limit,
                 left.alone.iter().take(5).map(ToString::to_string).collect::<Vec<_>>().join(", ")
             ),

@@ -148,7 +148,9 @@ impl Drop for Dovecot {
                 break;
             }
             let name = if since.elapsed().as_secs() < 3 { "TERM" } else { "KILL" };
-            left.iter().for_each(|pid| signal(name, pid));
+            for pid in &left {
+                signal(name, pid);
+            }
             std::thread::sleep(std::time::Duration::from_millis(20));
             if since.elapsed() > super::PATIENCE {
                 eprintln!("processes of a Dovecot are left: {left:?}");

@@ -5,7 +5,7 @@
 
 mod dovecot;
 mod pop3;
-mod program;
+pub(crate) mod program;
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;

@@ -100,7 +100,8 @@ impl World {
 
     /// Starts any prepared command in the background.
     pub(crate) fn start_command(&self, mut command: Command) -> Daemon {
-        let log = (0..).map(|n| self.path(format!("daemon-{n}.log"))).find(|path| !path.exists()).unwrap();
+        let log =
+            (0..1000).map(|n| self.path(format!("daemon-{n}.log"))).find(|path| !path.exists()).unwrap();
         let file = File::create(&log).unwrap();
         command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file).process_group(0);
         let child = command.spawn().unwrap();
