@@ -70,7 +70,7 @@ fn entry(account: &Account, live: &Live) -> Result<Entry, String> {
     };
     let means_it = |name: &&str| {
         matches!(live.resolve(name), Match::One(found) if found.id == account.id)
-            && desired::check_name(name).is_ok()
+            && desired::objection_to_name(name).is_none()
     };
     let names = [account.name.as_str(), account.id.as_str()];
     let name =

@@ -1,7 +1,5 @@
 //! `popgate plan`: what would change and why. Holds stores that cannot write.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 
 use super::Failure;

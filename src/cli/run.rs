@@ -64,9 +64,9 @@ async fn serve(
     let (publish, snapshot) = watch::channel(Arc::new(empty));
     let shutdown = CancellationToken::new();
     let control = web::Control { requests: send, snapshot };
-    let server = web::serve(session.state(), control, shutdown.clone())
-        .map_err(|error| Failure::operational(error.to_string()))?;
-    let server = tokio::spawn(server);
+    let socket = web::Socket::bind(session.state()).await;
+    let socket = socket.map_err(|error| Failure::operational(error.to_string()))?;
+    let server = tokio::spawn(socket.serve(control, shutdown.clone()));
     let hooks = Hooks {
         notice,
         decide: Arc::new(|_| Decision::Proceed),

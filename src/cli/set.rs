@@ -18,7 +18,7 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
         Ok(read) => read.desired.files().map(|(file, _)| file.clone()).collect(),
         Err(diagnostics) => return Err(Failure::invalid(diagnostics)),
     };
-    let edit = desired::edit::set(
+    let edit = desired::set(
         &files,
         &args.user,
         args.access,
@@ -28,19 +28,20 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     )
     .map_err(|diagnostic| Failure::invalid(vec![diagnostic]))?;
     let path = target.directory.join(&edit.path);
-    if edit.before == edit.after {
+    if !edit.is_change() {
         session.render.remark(&format!("{} says so already.", path.display()));
         return Ok(Exit::Success);
     }
     let name = path.display().to_string();
-    let diff = TextDiff::from_lines(&edit.before, &edit.after);
+    let before = edit.before.as_deref().unwrap_or_default();
+    let diff = TextDiff::from_lines(before, &*edit.after);
     session.render.result(&diff.unified_diff().context_radius(3).header(&name, &name).to_string());
     if args.dry_run {
         return Ok(Exit::Success);
     }
     // The file may have changed since it was read; an edit of an old text would undo that.
     let now = std::fs::read(&path).unwrap_or_default();
-    if now != edit.before.as_bytes() {
+    if now != before.as_bytes() {
         return Err(
             Failure::operational(format!("{name} changed while it was edited")).help("run the command again")
         );

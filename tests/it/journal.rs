@@ -33,12 +33,12 @@ fn open(dir: &Path) -> (Journal<Record>, Vec<Line<Record>>) {
 /// Names the directory in which a child process finds its work.
 const CHILD_DIR: &str = "POPGATE_TEST_JOURNAL_DIR";
 
-fn child_dir() -> String {
+pub(crate) fn child_dir() -> String {
     std::env::var(CHILD_DIR).expect("this test is run by another one, in a child process")
 }
 
 /// Runs one of the ignored tests below in a process of its own, started through `wrapper`.
-fn child(wrapper: &[&str], test: &str, dir: &Path) -> Command {
+pub(crate) fn child(wrapper: &[&str], test: &str, dir: &Path) -> Command {
     let mut command = Command::new(wrapper[0]);
     command
         .args(&wrapper[1..])
@@ -48,7 +48,7 @@ fn child(wrapper: &[&str], test: &str, dir: &Path) -> Command {
     command
 }
 
-fn succeeds(mut command: Command) {
+pub(crate) fn succeeds(mut command: Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let text =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -13,4 +13,5 @@ mod memory;
 mod readme;
 mod services;
 mod sqlite;
+mod watch;
 mod world;
