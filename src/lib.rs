@@ -11,6 +11,7 @@
 //! * [`source`]: one consistent read of a directory, and watching it.
 //! * [`stores`], [`services`]: live mail systems: who has POP3, and what must learn of a change.
 //! * [`daemon`]: the driver that turns effects into tasks and their results into inputs.
+//! * [`web`]: the control socket of a running daemon, and its client.
 //! * [`settings`], [`secret`], [`replace`]: settings as written to settings validated; secrets; whole-file
 //!   replacement.
 //! * [`web`]: the control socket of a running daemon.
