@@ -256,7 +256,7 @@ impl Asked {
     fn show(&self, plan: &Plan) {
         let mut out = self.render.stream();
         let exit = plan::exit_of(plan);
-        drop(match self.format {
+        let _ = match self.format {
             Format::Json => {
                 report::json::plans(std::slice::from_ref(plan), &[None], exit.code(), exit.reason(), &mut out)
             }
@@ -269,7 +269,7 @@ impl Asked {
                 };
                 report::text::plan(plan, &view, &mut out)
             }
-        });
+        };
     }
 }
 
@@ -296,22 +296,22 @@ pub(super) fn conclude(session: &Session, targets: &[Opened], driven: &Driven) -
     }
     for target in status.targets.iter().filter(|target| target.store.is_some() || target.moving.is_some()) {
         let why = target.store.clone().unwrap_or_else(|| "its files keep changing".to_owned());
-        drop(writeln!(text, "error: target {}: {why}", target.name));
+        let _ = writeln!(text, "error: target {}: {why}", target.name);
         exit = exit.or(Exit::Operational);
     }
     if let Some(why) = &status.journal {
-        drop(writeln!(text, "error: {why}"));
+        let _ = writeln!(text, "error: {why}");
         exit = exit.or(Exit::Operational);
     }
     if status.suspended.as_ref().is_some_and(|suspension| suspension.holds(session.clock.now().wall)) {
-        drop(writeln!(text, "Writing is suspended; `popgate resume` lets it go on."));
+        let _ = writeln!(text, "Writing is suspended; `popgate resume` lets it go on.");
         exit = exit.or(Exit::Locked);
     }
     for service in &status.services {
         for owed in &service.owed {
             exit = exit.or(if owed.failure.is_some() { Exit::RestartFailed } else { Exit::RestartOwed });
             let accounts = owed.not_effective.len();
-            drop(match &owed.failure {
+            let _ = match &owed.failure {
                 Some(why) => {
                     writeln!(text, "error: the restart of {} failed and stays owed: {why}", owed.instance)
                 }
@@ -320,14 +320,14 @@ pub(super) fn conclude(session: &Session, targets: &[Opened], driven: &Driven) -
                     "The restart of {} is still owed; `popgate restart` settles it.",
                     owed.instance
                 ),
-            });
+            };
             if accounts > 0 {
                 let names = owed.not_effective.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
-                drop(writeln!(text, "  Until then these users can still use POP3: {names}."));
+                let _ = writeln!(text, "  Until then these users can still use POP3: {names}.");
             }
         }
         if let Some((instance, why)) = service.unready.first() {
-            drop(writeln!(text, "error: {instance} restarted and does not serve: {why}"));
+            let _ = writeln!(text, "error: {instance} restarted and does not serve: {why}");
             exit = exit.or(Exit::RestartFailed);
         }
     }
@@ -350,7 +350,7 @@ fn failures(text: &mut String, outcomes: &[(crate::plan::Change, Outcome)]) -> E
             Outcome::NotApplied(fault) if fault.is_transient() => "not written; apply again",
             Outcome::NotApplied(_) => "the store refused it; `popgate doctor` may say why",
         };
-        drop(writeln!(text, "error: {}: {why}", change.name));
+        let _ = writeln!(text, "error: {}: {why}", change.name);
         exit = Exit::Partial;
     }
     exit

@@ -91,7 +91,7 @@ async fn examine(session: &Session, target: &Opened) -> Vec<Finding> {
 fn text(sections: &[(String, Vec<Finding>)]) -> String {
     let mut out = String::new();
     for (section, findings) in sections {
-        drop(writeln!(out, "{section}"));
+        let _ = writeln!(out, "{section}");
         for finding in findings {
             let word = match finding.severity {
                 Severity::Ok => "ok",
@@ -99,9 +99,9 @@ fn text(sections: &[(String, Vec<Finding>)]) -> String {
                 Severity::Warning => "warning",
                 Severity::Error => "error",
             };
-            drop(writeln!(out, "  {word:7}  {}", harmless(&finding.what)));
+            let _ = writeln!(out, "  {word:7}  {}", harmless(&finding.what));
             if !finding.remedy.is_empty() {
-                drop(writeln!(out, "           → {}", harmless(&finding.remedy)));
+                let _ = writeln!(out, "           → {}", harmless(&finding.remedy));
             }
         }
     }

@@ -92,7 +92,7 @@ fn render(entries: &[Entry], format: ExportFormat) -> String {
         ExportFormat::Csv => {
             let mut out = "user,access\n".to_owned();
             for entry in entries {
-                drop(writeln!(out, "{},{}", csv_cell(&entry.name), entry.access));
+                let _ = writeln!(out, "{},{}", csv_cell(&entry.name), entry.access);
             }
             out
         }

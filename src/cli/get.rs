@@ -178,7 +178,7 @@ fn table(rows: &[Row]) -> String {
     for line in &lines {
         let mut text = String::new();
         for (cell, width) in line.iter().zip(widths) {
-            drop(write!(text, "{cell:width$}  "));
+            let _ = write!(text, "{cell:width$}  ");
         }
         out.push_str(text.trim_end());
         out.push('\n');
@@ -201,7 +201,7 @@ fn csv(rows: &[Row]) -> String {
             text(&row.reason),
         ];
         let line: Vec<String> = cells.iter().map(|cell| csv_cell(cell)).collect();
-        drop(writeln!(out, "{}", line.join(",")));
+        let _ = writeln!(out, "{}", line.join(","));
     }
     out
 }

@@ -89,7 +89,7 @@ pub(super) fn write(
 ) {
     let commits: Vec<_> = reads.iter().map(|read| read.commit.clone()).collect();
     // A reader that has seen enough closes the pipe; that is no error.
-    drop(match format {
+    let _ = match format {
         Format::Json => report::json::plans(plans, &commits, exit.code(), exit.reason(), out),
         Format::Text => plans.iter().zip(targets).zip(&commits).try_for_each(|((plan, target), commit)| {
             if plans.len() > 1 {
@@ -103,7 +103,7 @@ pub(super) fn write(
             };
             report::text::plan(plan, &view, out)
         }),
-    });
+    };
 }
 
 fn report_file(text: &str) -> Result<(Format, std::path::PathBuf), Failure> {

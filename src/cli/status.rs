@@ -51,8 +51,8 @@ async fn ask(session: &Session) -> Result<Status, Failure> {
 
 fn show(session: &Session, status: &Status, format: Format) {
     let mut out = session.render.stream();
-    drop(match format {
+    let _ = match format {
         Format::Text => report::status::text(status, &session.settings.timezone, &mut out),
         Format::Json => report::status::json(status, &mut out),
-    });
+    };
 }

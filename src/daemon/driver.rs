@@ -198,7 +198,9 @@ impl Driver {
             }
             Effect::ReadDesired { ticket, target } => {
                 if let Some(watch) = self.watches.get_mut(&target) {
-                    watch.renew();
+                    if let Err(error) = watch.renew() {
+                        tracing::debug!("Watching again failed: {error}.");
+                    }
                 }
                 let Some(directory) = self.world.targets.get(&target).map(|io| io.directory.clone()) else {
                     return;
