@@ -68,23 +68,24 @@ fn one(renderer: &Renderer, diagnostic: &Diagnostic) -> String {
     let mut said = Vec::new();
     let mut labels = diagnostic.labels.iter().enumerate().peekable();
     while let Some((position, label)) = labels.next() {
-        let Some((spot, source)) = label.at.as_ref().and_then(|spot| Some((spot, spot.source.as_deref()?)))
+        let Some((spot, source)) = label.at.as_ref().and_then(|spot| Some((spot, spot.source.as_ref()?)))
         else {
             group = group.element(origin(label));
             said.push(&label.message);
             continue;
         };
-        let mut snippet = Snippet::source(source)
+        let source = visible(source);
+        let mut snippet = Snippet::source(source.clone())
             .path(safe(&label.path))
             .line_start(spot.line as usize)
-            .annotation(annotation(position, label, spot, source));
+            .annotation(annotation(position, label, spot, &source));
         // Two places in one line belong under one picture of it.
         while let Some((position, next)) = labels.next_if(|(_, next)| {
             next.path == label.path
                 && next.at.as_ref().is_some_and(|at| at.line == spot.line && at.source.is_some())
         }) {
             let spot = next.at.as_ref().expect("looked at by the condition above");
-            snippet = snippet.annotation(annotation(position, next, spot, source));
+            snippet = snippet.annotation(annotation(position, next, spot, &source));
         }
         group = group.element(snippet);
     }
@@ -105,7 +106,7 @@ fn origin(label: &Label) -> Origin<'static> {
     }
 }
 
-fn annotation<'d>(position: usize, label: &Label, spot: &Spot, source: &'d str) -> Annotation<'d> {
+fn annotation(position: usize, label: &Label, spot: &Spot, source: &str) -> Annotation<'static> {
     let kind = if position == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
     let annotation = kind.span(bytes(spot, source));
     if label.message.is_empty() { annotation } else { annotation.label(safe(&label.message)) }
@@ -118,6 +119,13 @@ fn bytes(spot: &Spot, source: &str) -> Range<usize> {
     };
     let start = spot.column.saturating_sub(1);
     offset(start)..offset(start.saturating_add(spot.width))
+}
+
+/// Returns a line with as many characters, tabs included, and none that a terminal would obey.
+fn visible(line: &str) -> String {
+    let hidden =
+        |c: char| c.is_control() && c != '\t' || is_invisible(c) || matches!(c, '\u{2028}' | '\u{2029}');
+    line.chars().map(|c| if hidden(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// Takes out what a terminal would obey. Unlike [`super::shown`], it cuts nothing.

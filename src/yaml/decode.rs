@@ -1,4 +1,4 @@
-//! From text to raw values with serde_yaml. Judges nothing: whatever is YAML comes out.
+//! From text to raw values with `serde_yaml`. Judges nothing: whatever is YAML comes out.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ pub enum Raw<'t> {
     /// A text; its bytes are those of the file where it has no escapes.
     Text(Cow<'t, str>),
     /// A map with its pairs in the order of the file, equal keys included.
-    Map(Vec<(Key<'t>, Raw<'t>)>),
+    Map(Vec<(Key<'t>, Self)>),
     /// A list; what is in it is not kept.
     List,
     /// Nothing at all, `~` or `null`.

@@ -65,7 +65,9 @@ pub fn locate(text: &str, wanted: &[At]) -> Vec<Option<Place>> {
         let collection = match event {
             Event::SequenceEnd | Event::MappingEnd => {
                 if !empty {
-                    last_written = written;
+                    // Only the bracket: the parser includes a comment that follows.
+                    let (line, column) = written.start;
+                    last_written = Written { end: (line, column + 1), ..written };
                 }
                 while let Some((_, index)) = open.pop_if(|(depth, _)| *depth > walk.depth()) {
                     let place: &mut Option<Place> = &mut places[index];
@@ -127,21 +129,30 @@ impl Written {
             return self.end;
         }
         let start = lines.offset(text, self.start.0, self.start.1);
-        let double = text[start..].starts_with('"');
-        let mut rest = text[start..].char_indices().skip(1).peekable();
-        while let Some((at, c)) = rest.next() {
-            match c {
-                '\\' if double => {
-                    rest.next();
-                }
-                '\'' if !double && rest.next_if(|(_, next)| *next == '\'').is_some() => {}
-                '"' if double => return lines.position(text, start + at + 1),
-                '\'' if !double => return lines.position(text, start + at + 1),
-                _ => {}
+        quoted_end(text, start).map_or(self.end, |end| lines.position(text, end))
+    }
+}
+
+/// Returns the offset after a key that begins at an offset and was read as `key`.
+pub fn key_end(text: &str, start: usize, key: &str) -> usize {
+    quoted_end(text, start).unwrap_or(start + key.len()).min(text.len())
+}
+
+/// Returns the offset after the quote that closes the one at `start`; `None` when there is none.
+fn quoted_end(text: &str, start: usize) -> Option<usize> {
+    let quote = text[start..].chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let mut rest = text[start..].char_indices().skip(1).peekable();
+    while let Some((at, c)) = rest.next() {
+        if c == '\\' && quote == '"' {
+            rest.next();
+        } else if c == quote {
+            let doubled = quote == '\'' && rest.next_if(|(_, next)| *next == '\'').is_some();
+            if !doubled {
+                return Some(start + at + 1);
             }
         }
-        self.end
     }
+    None
 }
 
 /// Returns line and column, both from 1.
@@ -298,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_in_quotes_ends_at_its_closing_quote() {
+    fn a_text_ends_at_its_closing_quote_and_a_map_at_its_closing_brace() {
         for (text, value) in [
             ("a: \"x\\\"y\" # c \"\n", "\"x\\\"y\""),
             ("a: 'it''s' # c '\nb: 1\n", "'it''s'"),
@@ -308,6 +319,8 @@ mod tests {
             assert_eq!(texts(text, &[At::value([0])]), [Some(value.to_owned())]);
         }
         assert_eq!(texts("{a: {b: 'c' }, d: e} # c\n", &[At::value([0])]), [Some("{b: 'c' }".to_owned())]);
+        assert_eq!(texts("a: {b: c} # c\n", &[At::value([0])]), [Some("{b: c}".to_owned())]);
+        assert_eq!(texts("a: [ ] # c\n", &[At::value([0])]), [Some("[ ]".to_owned())]);
         assert_eq!(texts("a:\n  b: 'c' # c\n", &[At::value([0])]), [Some("b: 'c'".to_owned())]);
     }
 

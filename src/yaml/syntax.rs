@@ -23,7 +23,7 @@ pub(super) fn from_scan(path: &str, text: &str, lines: &Lines, error: &ScanError
     diagnostic(path, text, lines, offset, error.info())
 }
 
-/// Turns an error of serde_yaml into a diagnostic.
+/// Turns an error of `serde_yaml` into a diagnostic.
 pub(super) fn from_decoder(path: &str, text: &str, error: &serde_yaml::Error) -> Diagnostic {
     let lines = Lines::new(text);
     let said = error.to_string();
@@ -53,9 +53,31 @@ fn diagnostic(path: &str, text: &str, lines: &Lines, offset: usize, problem: &st
     // A place after the last line break is nowhere to be seen; the end of what is written is.
     let offset = if offset >= text.len() { text.trim_end().len() } else { offset };
     let (number, _) = lines.position(text, offset);
-    let line = lines.line(text, number);
+    let culprit = before(text, lines, number).filter(|number| is_cut_by_comment(lines.line(text, *number)));
+    let (offset, number) = match culprit {
+        Some(number) => {
+            let line = lines.line(text, number);
+            (lines.offset(text, number, 1) + line.len() - line.trim_start().len(), number)
+        }
+        None => (offset, number),
+    };
     let label = Label::spot(path, lines.spot(text, token(text, offset)));
-    Diagnostic::error(codes::SYNTAX, format!("not YAML: {}", shown(problem))).at(label).help(advice(line))
+    Diagnostic::error(codes::SYNTAX, format!("not YAML: {}", shown(problem)))
+        .at(label)
+        .help(advice(lines.line(text, number)))
+}
+
+/// Returns the last line before a line that holds something.
+fn before(text: &str, lines: &Lines, number: u32) -> Option<u32> {
+    (number.saturating_sub(20).max(1)..number).rev().find(|number| {
+        let content = lines.line(text, *number).trim_start();
+        !content.is_empty() && !content.starts_with('#')
+    })
+}
+
+/// Tells whether a comment begins within what was to be a name: such a line is only found out on the next.
+fn is_cut_by_comment(line: &str) -> bool {
+    line.split_once(" #").is_some_and(|(name, rest)| !name.contains(':') && rest.contains(':'))
 }
 
 /// Returns the word that begins at an offset.
