@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use super::PATIENCE;
 
 /// A POP3 session after a successful login.
+#[derive(Debug)]
 pub(crate) struct Pop3(Line);
 
 /// An IMAP session after a successful login.
@@ -54,6 +55,7 @@ impl Imap {
     }
 }
 
+#[derive(Debug)]
 struct Line {
     reader: BufReader<TcpStream>,
 }
