@@ -12,11 +12,15 @@ use super::world::{Store, World, read_desired};
 use crate::engine::Engine;
 use crate::engine::effect::{Effect, Notice};
 use crate::engine::event::{Answer, Command, Decision, Input, ReadFailure, Ticket};
+use crate::journal::entry::Record;
 use crate::journal::keep;
 use crate::model::{Fault, Outcome};
 use crate::plan::Plan;
 use crate::source::watch::Watch;
 use crate::web::{Request, Snapshot};
+
+/// How many bytes a segment of the journal may have before a new one is begun.
+const SEGMENT: u64 = 64 << 20;
 
 /// What the driver needs from whoever drives.
 pub struct Hooks<'a> {
@@ -83,6 +87,7 @@ pub async fn drive(
         while let Some(effect) = driver.engine.poll_effect() {
             driver.perform(effect, &mut hooks);
         }
+        driver.rotate();
         if let Some(publish) = &hooks.publish {
             publish.send_replace(Arc::new(driver.snapshot()));
         }
@@ -212,12 +217,17 @@ impl Driver {
                     )
                 });
             }
-            Effect::Keep { ticket, target, desired } => {
+            Effect::Keep { ticket, target, desired, mut retain } => {
                 let state = self.world.state.clone();
                 self.answer(ticket, async move {
                     let kept = tokio::task::spawn_blocking(move || {
                         keep::keep(&state, &target, desired.digest(), desired.files().map(|(file, _)| file))
-                            .map_err(|error| error.to_string())
+                            .map_err(|error| error.to_string())?;
+                        retain.push(desired.digest());
+                        if let Err(error) = keep::prune(&state, &target, &retain) {
+                            tracing::debug!("Old desired states stay on disk: {error}.");
+                        }
+                        Ok(())
                     });
                     Answer::Kept(kept.await.unwrap_or_else(|_| Err("the writer stopped".to_owned())))
                 });
@@ -258,6 +268,21 @@ impl Driver {
         }
     }
 
+    /// Begins a new segment of the journal when the present one is large, between two batches only.
+    fn rotate(&mut self) {
+        let Some(journal) = self.world.journal.as_ref().filter(|_| self.engine.idle()) else { return };
+        let mut journal = journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if journal.segment_len() < SEGMENT {
+            return;
+        }
+        let state = Record::State { ledger: Box::new(self.engine.ledger().clone()) };
+        match journal.rotate(self.clock.now().wall, &state) {
+            Ok(seq) => self.engine.rotated(seq),
+            // The old segment goes on; its next record says whether the disk is full.
+            Err(error) => tracing::warn!("The journal's segment stays as large as it is: {error}."),
+        }
+    }
+
     fn service(&self, key: &str) -> Option<Arc<dyn crate::services::Service>> {
         self.world.services.get(key).cloned()
     }
@@ -266,7 +291,7 @@ impl Driver {
         &mut self,
         ticket: Ticket,
         at: jiff::Timestamp,
-        records: Vec<crate::journal::entry::Record>,
+        records: Vec<Record>,
         sync: bool,
     ) {
         let Some(journal) = self.world.journal.clone() else {

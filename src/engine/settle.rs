@@ -82,6 +82,13 @@ enum Step {
     Failed(PendingRecords, ServiceError),
 }
 
+impl Settle {
+    /// Tells whether nothing is lost when the answer is not waited for.
+    pub(super) fn can_be_given_up(&self) -> bool {
+        matches!(self.step, Step::Look | Step::Ready)
+    }
+}
+
 impl Engine {
     /// Returns the instances that a service is known to have.
     pub(super) fn service_instances(&self, key: &str) -> Vec<Instance> {
