@@ -1,1 +1,3 @@
-//! To be written.
+//! YAML as far as popgate reads it: plain data, each piece with its place.
+
+pub mod tree;
