@@ -5,6 +5,8 @@
 //! * [`locate`] finds the line and column of a value, addressed by its position in the file, with saphyr. It
 //!   runs only on a file with a problem.
 //!
+//! * [`tree`] is a whole small file as a tree that knows its places, for the settings.
+//!
 //! This module does not know what a user is.
 
 mod decode;
@@ -12,6 +14,7 @@ mod gate;
 mod locate;
 mod quote;
 mod syntax;
+pub mod tree;
 
 pub use decode::{Key, Raw, decode};
 pub use gate::{Gated, LARGEST_FILE, gate, inspect};
