@@ -56,7 +56,7 @@ impl Store {
 pub fn read_desired(directory: &std::path::Path) -> Result<DesiredRead, ReadFailure> {
     let reading = source::directory::read(directory).map_err(|problem| match problem {
         ReadProblem::Moving { what } => ReadFailure::Moving(what),
-        ReadProblem::Invalid(diagnostics) => ReadFailure::Invalid(diagnostics),
+        ReadProblem::Invalid(diagnostics) => ReadFailure::Invalid(located(directory, diagnostics)),
     })?;
     let commit = source::commit_of(directory).map(|commit| commit.to_string());
     match desired::read(reading.files) {

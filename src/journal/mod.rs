@@ -6,7 +6,7 @@
 //! to go on. Exactly one process, the holder of [`lock::Lock`], writes and repairs; readers take no lock.
 //!
 //! * [`entry`]: the records. [`fold`]: what they add up to. Pure.
-//! * [`line`]: one record as one line, and back. Pure.
+//! * [`mod@line`]: one record as one line, and back. Pure.
 //! * [`scan`]: the bytes of a segment as lines; what is whole, what is torn, what is damaged. Pure.
 //! * [`segment`]: the writer. [`read`]: the readers.
 //! * [`lock`]: the lock on a state directory. [`mount`]: which file system it lies on. Pure.

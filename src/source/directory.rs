@@ -83,10 +83,16 @@ fn first(problems: &[Diagnostic]) -> &str {
 /// # Errors
 /// [`ReadProblem`]. With [`ReadProblem::Invalid`], all problems at once.
 pub fn read(dir: &Path) -> Result<Reading, ReadProblem> {
+    read_while(dir, || {})
+}
+
+/// `meanwhile` is called before each file and after the last, so that tests can move things at any moment.
+fn read_while(dir: &Path, mut meanwhile: impl FnMut()) -> Result<Reading, ReadProblem> {
     refuse_git_at_work(dir)?;
     let before = settled(dir)?;
     let mut problems = before.problems.clone();
-    let files = read_files(&before, &mut problems)?;
+    let files = read_files(&before, &mut problems, &mut meanwhile)?;
+    meanwhile();
     let real_path = before.root.clone();
     let skipped = before.skipped.clone();
     let signature = Signature::of(&before);
@@ -179,7 +185,11 @@ fn vanished(dir: &Path, problem: ReadProblem) -> ReadProblem {
     }
 }
 
-fn read_files(tree: &Tree, problems: &mut Vec<Diagnostic>) -> Result<Vec<SourceFile>, ReadProblem> {
+fn read_files(
+    tree: &Tree,
+    problems: &mut Vec<Diagnostic>,
+    meanwhile: &mut impl FnMut(),
+) -> Result<Vec<SourceFile>, ReadProblem> {
     let total: u64 = tree.files.iter().map(|file| file.stat.size).sum();
     for file in tree.files.iter().filter(|file| file.stat.size > MAX_FILE) {
         let message = format!("`{}` is larger than {} MiB", file.path, MAX_FILE >> 20);
@@ -193,6 +203,7 @@ fn read_files(tree: &Tree, problems: &mut Vec<Diagnostic>) -> Result<Vec<SourceF
     let mut files = Vec::with_capacity(tree.files.len());
     for file in tree.files.iter().filter(|file| file.stat.size <= MAX_FILE) {
         let moved = |what: &str| ReadProblem::Moving { what: format!("`{}` {what}", file.path) };
+        meanwhile();
         match read_file(file) {
             Ok(Some(bytes)) => files.push(SourceFile { path: file.path.clone(), bytes }),
             Ok(None) => return Err(moved("changed while it was read")),

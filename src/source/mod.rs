@@ -2,7 +2,7 @@
 //!
 //! * [`directory`]: one consistent read of the directory as it is.
 //! * [`commit`]: which git commit it is a checkout of, for people to recognise.
-//! * [`watch`]: hints that it may have changed.
+//! * [`mod@watch`]: hints that it may have changed.
 //!
 //! Nothing here knows what the files say.
 

@@ -254,67 +254,95 @@ fn a_file_that_was_just_truncated_is_waited_for() {
     assert_eq!(read(&dir).unwrap().files[0].bytes, b"", "one that stays empty is read as it is");
 }
 
-/// Two files always have the same content in every state that is published; readers may see them move, but
-/// never one old and one new.
-fn never_mixed(publish: impl Fn(&Path, u32) + Send + 'static, dir: &Path, root: &Path) {
-    publish(root, 0);
-    let place = root.to_owned();
-    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let stopped = std::sync::Arc::clone(&stop);
-    let writer = thread::spawn(move || {
-        let mut count = 1;
-        while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
-            publish(&place, count);
-            count += 1;
-            // Long enough for some reads to fit in between.
-            thread::sleep(Duration::from_millis(u64::from(count % 8) * 10));
-        }
-        count
-    });
-    let (mut whole, mut moving) = (0, 0);
-    while whole < 20 {
-        match read(dir) {
-            Ok(reading) => {
-                assert_eq!(reading.files.len(), 2);
-                assert_eq!(reading.files[0].bytes, reading.files[1].bytes);
-                whole += 1;
+/// Publishes a new state in some way; the directory is the first argument, the place around it the second.
+type Move = fn(&Path, &Path);
+
+fn write_both(dir: &Path) {
+    for name in ["a.yaml", "sub/b.yaml"] {
+        fs::write(dir.join(name), "# new\n").unwrap();
+    }
+}
+
+fn swap_link(dir: &Path, outer: &Path) {
+    fs::create_dir_all(outer.join("v2/sub")).unwrap();
+    write_both(&outer.join("v2"));
+    symlink("v2", outer.join("next")).unwrap();
+    fs::rename(outer.join("next"), dir).unwrap();
+}
+
+/// A directory reached by a link, with two files whose texts are as long as those of the next state.
+fn published() -> (TempDir, PathBuf) {
+    let outer = tempfile::tempdir().unwrap();
+    fs::create_dir_all(outer.path().join("v1/sub")).unwrap();
+    for name in ["a.yaml", "sub/b.yaml"] {
+        fs::write(outer.path().join("v1").join(name), "# old\n").unwrap();
+    }
+    symlink("v1", outer.path().join("current")).unwrap();
+    let dir = outer.path().join("current");
+    (outer, dir)
+}
+
+#[test]
+fn whatever_moves_at_whatever_moment_of_a_read_two_states_are_never_mixed() {
+    let moves: [(&str, Move); 11] = [
+        ("a link swapped", swap_link),
+        ("a link swapped and the old state deleted", |dir, outer| {
+            swap_link(dir, outer);
+            fs::remove_dir_all(outer.join("v1")).unwrap();
+        }),
+        ("files written in place", |dir, _| write_both(dir)),
+        ("files written in place with their old time", |dir, _| {
+            let time = fs::metadata(dir.join("a.yaml")).unwrap().modified().unwrap();
+            write_both(dir);
+            for name in ["a.yaml", "sub/b.yaml"] {
+                File::options().write(true).open(dir.join(name)).unwrap().set_modified(time).unwrap();
             }
-            Err(ReadProblem::Moving { .. }) => moving += 1,
-            Err(other) => panic!("after {whole} reads and {moving} moves: {other:?}"),
+        }),
+        ("files replaced by renames", |dir, outer| {
+            for name in ["a.yaml", "sub/b.yaml"] {
+                fs::write(outer.join("new"), "# new\n").unwrap();
+                fs::rename(outer.join("new"), dir.join(name)).unwrap();
+            }
+        }),
+        ("git at work and done", |dir, outer| {
+            fs::create_dir(outer.join(".git")).unwrap();
+            fs::write(outer.join(".git/index.lock"), "").unwrap();
+            write_both(dir);
+            fs::remove_file(outer.join(".git/index.lock")).unwrap();
+        }),
+        ("git at work and not done", |_, outer| {
+            fs::create_dir(outer.join(".git")).unwrap();
+            fs::write(outer.join(".git/index.lock"), "").unwrap();
+        }),
+        ("a file added", |dir, _| put(dir, "sub/c.yaml")),
+        ("a file deleted", |dir, _| fs::remove_file(dir.join("a.yaml")).unwrap()),
+        ("a directory moved away", |dir, outer| fs::rename(dir.join("sub"), outer.join("sub")).unwrap()),
+        ("the directory deleted", |_, outer| fs::remove_dir_all(outer.join("v1")).unwrap()),
+    ];
+    for (what, act) in moves {
+        for moment in 0..3 {
+            let (outer, dir) = published();
+            let mut calls = 0;
+            let found = read_while(&dir, || {
+                if calls == moment {
+                    act(&dir, outer.path());
+                }
+                calls += 1;
+            });
+            assert!(matches!(found, Err(ReadProblem::Moving { .. })), "{what} at {moment}: {found:?}");
         }
     }
-    stop.store(true, std::sync::atomic::Ordering::Relaxed);
-    assert!(writer.join().unwrap() > 1);
 }
 
 #[test]
-fn a_read_during_link_swaps_never_mixes_two_states() {
-    let outer = tempfile::tempdir().unwrap();
-    let publish = |root: &Path, count: u32| {
-        let new = root.join(format!("v{count}"));
-        fs::create_dir(&new).unwrap();
-        for name in ["a.yaml", "b.yaml"] {
-            fs::write(new.join(name), format!("# {count}\n")).unwrap();
+fn a_pipe_put_in_the_place_of_a_listed_file_does_not_hang_the_read() {
+    let (_outer, dir) = published();
+    let mut done = false;
+    let found = read_while(&dir, || {
+        if !std::mem::replace(&mut done, true) {
+            fs::remove_file(dir.join("a.yaml")).unwrap();
+            assert!(Command::new("mkfifo").arg(dir.join("a.yaml")).status().unwrap().success());
         }
-        symlink(&new, root.join("next")).unwrap();
-        fs::rename(root.join("next"), root.join("current")).unwrap();
-        if count > 0 {
-            fs::remove_dir_all(root.join(format!("v{}", count - 1))).unwrap();
-        }
-    };
-    never_mixed(publish, &outer.path().join("current"), outer.path());
-}
-
-#[test]
-fn a_read_during_writes_under_the_git_lock_never_mixes_two_states() {
-    let outer = tempfile::tempdir().unwrap();
-    let publish = |root: &Path, count: u32| {
-        fs::create_dir_all(root.join(".git")).unwrap();
-        fs::write(root.join(".git/index.lock"), "").unwrap();
-        for name in ["a.yaml", "b.yaml"] {
-            fs::write(root.join(name), format!("# {count:09}\n")).unwrap();
-        }
-        fs::remove_file(root.join(".git/index.lock")).unwrap();
-    };
-    never_mixed(publish, outer.path(), outer.path());
+    });
+    assert!(matches!(found, Err(ReadProblem::Moving { .. })), "{found:?}");
 }
