@@ -114,7 +114,8 @@ async fn wait(session: &Session, digests: &[String]) -> Result<Exit, Failure> {
                 return Ok(Exit::Partial);
             }
             if written && status.services.iter().any(|service| !service.owed.is_empty()) {
-                let _ = report::status::text(&status, &session.settings.timezone, &mut session.render.stream());
+                let _ =
+                    report::status::text(&status, &session.settings.timezone, &mut session.render.stream());
                 return Ok(Exit::RestartOwed);
             }
         }

@@ -22,9 +22,8 @@ impl Progress {
     pub(super) fn new(render: Render, targets: &[Opened]) -> Self {
         // indicatif draws on standard error, and only on a terminal.
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        let instructions = targets.iter().map(|target| {
-            (target.policy.service.name.clone(), target.service.instructions())
-        });
+        let instructions =
+            targets.iter().map(|target| (target.policy.service.name.clone(), target.service.instructions()));
         Self { render, bar, instructions: instructions.collect() }
     }
 

@@ -287,13 +287,7 @@ impl Driver {
         self.world.services.get(key).cloned()
     }
 
-    fn append(
-        &mut self,
-        ticket: Ticket,
-        at: jiff::Timestamp,
-        records: Vec<Record>,
-        sync: bool,
-    ) {
+    fn append(&mut self, ticket: Ticket, at: jiff::Timestamp, records: Vec<Record>, sync: bool) {
         let Some(journal) = self.world.journal.clone() else {
             let refused = Answer::Appended(Err("this process has no journal".to_owned()));
             return self.answer(ticket, async move { refused });

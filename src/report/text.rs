@@ -1,339 +1,241 @@
-//! The plan for a person: who loses POP3, who gains it, why, from which line, and what that will do.
+//! A plan as text for a person: the summary first, the command that approves it last.
 
-use std::fmt::{self, Write};
+mod changes;
+mod guards;
+mod notes;
+
+use std::fmt;
 
 use jiff::tz::TimeZone;
 
-use super::{counted, harmless, listed};
-use crate::model::{Access, Origin, State};
+use super::harmless::{cut, harmless};
+use super::words::{counted, moment, moment_near, number, zone};
+use crate::model::Access;
 use crate::plan::policy::Action;
-use crate::plan::{Blocked, BlockedBecause, Cause, Due, Effect, Held, HeldBecause, Note, Plan, Planned, Verdict};
+use crate::plan::{Cause, Due, Effect, HeldBecause, Plan};
 
-/// How a plan is to be shown.
+pub(super) use guards::verdict;
+pub(super) use notes::{blocked, note};
+
+/// How a plan is shown.
 #[derive(Clone, Debug)]
 pub struct View {
-    /// Whether escape codes for colours may be used.
+    /// Whether the terminal understands colours.
     pub color: bool,
-    /// The git commit of the desired state.
+    /// The git commit of the desired state, where there is one.
     pub commit: Option<String>,
-    /// The desired directory, put before the names of its files.
+    /// The desired directory, as a person would name it; may be empty.
     pub directory: String,
     /// The zone in which times are shown.
     pub timezone: TimeZone,
 }
 
-const GREEN: &str = "\u{1b}[32m";
-const RED: &str = "\u{1b}[31m";
-const YELLOW: &str = "\u{1b}[33m";
-const BOLD: &str = "\u{1b}[1m";
-
-/// Writes a plan: the summary first, the command that approves last.
-pub fn plan(plan: &Plan, view: &View, out: &mut dyn Write) -> fmt::Result {
-    let text = Text { plan, view };
-    text.summary(out)?;
-    text.changes(Access::Disabled, out)?;
-    text.changes(Access::Enabled, out)?;
-    text.effects(out)?;
-    text.blocked(out)?;
-    text.held(out)?;
-    text.notes(out)?;
-    text.unlisted(out)?;
-    text.guards(out)?;
-    text.approval(out)
+/// Writes a plan as text.
+///
+/// The summary comes first, then who would lose POP3, then who would get it, then what happens besides, what is
+/// blocked, what is worth knowing, what the guards say, and last the command that approves the plan if it waits.
+///
+/// # Errors
+/// Only those of `out`.
+pub fn plan(plan: &Plan, view: &View, out: &mut dyn fmt::Write) -> fmt::Result {
+    let paint = Paint { on: view.color };
+    writeln!(out, "{}", paint.bold(&summary(plan)))?;
+    writeln!(out, "{}", paint.dim(&source(plan, view)))?;
+    changes::section(plan, Access::Disabled, paint, out)?;
+    changes::section(plan, Access::Enabled, paint, out)?;
+    effects(plan, view, out)?;
+    notes::blocked_section(plan, paint, out)?;
+    notes::left_alone_section(plan, paint, out)?;
+    notes::section(plan, paint, out)?;
+    unlisted(plan, out)?;
+    guards::section(plan, paint, out)?;
+    if plan.is_guarded() {
+        writeln!(out, "\nTo approve this plan: {}", paint.bold(&approve(plan.id.as_str())))?;
+    }
+    Ok(())
 }
 
-struct Text<'a> {
-    plan: &'a Plan,
-    view: &'a View,
+/// The command that approves an id.
+pub(super) fn approve(id: &str) -> String {
+    format!("popgate approve {} --reason \"…\"", harmless(id))
 }
 
-impl Text<'_> {
-    fn paint(&self, code: &str, text: &str) -> String {
-        if self.view.color { format!("{code}{text}\u{1b}[0m") } else { text.to_owned() }
-    }
+/// Counts the changes made by hand that the drift policy leaves alone.
+pub(super) fn left_alone(plan: &Plan) -> u64 {
+    plan.held.iter().filter(|held| held.why == HeldBecause::DriftLeft).count() as u64
+}
 
-    fn at(&self, origin: &Origin) -> String {
-        let directory = self.view.directory.trim_end_matches('/');
-        harmless(&if directory.is_empty() { origin.to_string() } else { format!("{directory}/{origin}") })
+/// The whole plan in one line.
+pub(super) fn summary(plan: &Plan) -> String {
+    let summary = plan.summary;
+    let users = |count| counted(count, "user");
+    let mut parts = Vec::new();
+    let changes = counted(plan.changes.len() as u64, "change");
+    parts.push(match (summary.disable, summary.enable) {
+        (0, 0) => "nothing to change".to_owned(),
+        (disable, 0) => format!("{changes}: disable POP3 for {}", users(disable)),
+        (0, enable) => format!("{changes}: enable POP3 for {}", users(enable)),
+        (disable, enable) => {
+            format!("{changes}: disable POP3 for {}, enable POP3 for {}", users(disable), users(enable))
+        }
+    });
+    let waits = plan.changes.iter().filter(|planned| planned.waits).count();
+    if waits > 0 && waits == plan.changes.len() {
+        parts.push("all of it waits for an approval".to_owned());
+    } else if waits > 0 {
+        let verb = if waits == 1 { "waits" } else { "wait" };
+        parts.push(format!("{} of them {verb} for an approval", number(waits as u64)));
     }
-
-    fn summary(&self, out: &mut dyn Write) -> fmt::Result {
-        let summary = self.plan.summary;
-        let mut parts = Vec::new();
-        if self.plan.changes.is_empty() {
-            parts.push("nothing to change".to_owned());
-        } else {
-            parts.push(format!("{} to disable", summary.disable));
-            parts.push(format!("{} to enable", summary.enable));
-        }
-        parts.push(format!("{} as desired", summary.unchanged));
-        for (count, what) in
-            [(summary.missing, "missing"), (summary.blocked, "blocked"), (summary.unreadable, "unreadable")]
-        {
-            if count > 0 {
-                parts.push(format!("{count} {what}"));
-            }
-        }
-        let changes = counted(self.plan.changes.len() as u64, "change");
-        let line = format!("{changes}: {}", parts.join(", "));
-        let line = if self.plan.changes.is_empty() { parts.join(", ") } else { line };
-        writeln!(out, "{}", self.paint(BOLD, &capitalised(&line)))?;
-        write!(out, "target {}, plan {}, desired state {}", self.plan.target, self.plan.id, self.plan.digest.short())?;
-        if let Some(commit) = &self.view.commit {
-            write!(out, ", commit {}", harmless(commit))?;
-        }
-        writeln!(out)
-    }
-
-    fn changes(&self, to: Access, out: &mut dyn Write) -> fmt::Result {
-        let of = || self.plan.changes.iter().filter(|planned| planned.change.to == to);
-        if of().next().is_none() {
-            return Ok(());
-        }
-        let (head, sign, color) = match to {
-            Access::Disabled => ("Disable POP3", "-", RED),
-            Access::Enabled => ("Enable POP3", "+", GREEN),
-        };
-        writeln!(out, "\n{head}:")?;
-        // A very long name must not push everybody else's line to the right.
-        let width = of().map(|planned| harmless(&planned.change.name).chars().count()).max().unwrap_or(0).min(40);
-        for planned in of() {
-            let name = harmless(&planned.change.name);
-            let step = format!("{} → {}", planned.change.from, planned.change.to);
-            let line = format!("  {sign} {name:width$}  {step:19}  {}", self.why(planned));
-            writeln!(out, "{}", self.paint(color, line.trim_end()))?;
-        }
-        Ok(())
-    }
-
-    fn why(&self, planned: &Planned) -> String {
-        let mut why = match &planned.change.cause {
-            Cause::Listed(origin) => self.at(origin),
-            Cause::Expired(origin) => match planned.until {
-                Some(until) => format!("{}  `until: {until}` is over", self.at(origin)),
-                None => self.at(origin),
-            },
-            Cause::Unlisted => "not listed, and the settings say `unlisted: disable`".to_owned(),
-            Cause::Drift(origin) => format!("{}  drift: the store was changed by hand", self.at(origin)),
-        };
-        if let (Access::Enabled, Some(until)) = (planned.change.to, planned.until) {
-            why.push_str(&format!("  until {until}"));
-        }
-        if planned.change.from == State::Missing {
-            why.push_str("  new in the store");
-        }
-        if let Some(reason) = &planned.reason {
-            why.push_str(&format!("  ({})", harmless(reason)));
-        }
-        if planned.waits {
-            why.push_str("  waits for approval");
-        } else if planned.approved {
-            why.push_str("  approved");
-        }
-        why
-    }
-
-    fn effects(&self, out: &mut dyn Write) -> fmt::Result {
-        if self.plan.changes.is_empty() {
-            return Ok(());
-        }
-        writeln!(out, "\nEffects:")?;
-        if self.plan.effects.is_empty() {
-            return writeln!(out, "  nothing restarts, and no session ends");
-        }
-        for effect in &self.plan.effects {
-            for line in self.effect(effect) {
-                writeln!(out, "  {line}")?;
-            }
-        }
-        Ok(())
-    }
-
-    fn effect(&self, effect: &Effect) -> Vec<String> {
-        let name = harmless(&effect.service);
-        let times = if effect.restarts > 1 { format!(" on {} instances", effect.restarts) } else { String::new() };
-        let when = match effect.due {
-            Due::At(at) => format!("not before {}", self.clock(at)),
-            Due::Never => "never: no window for restarts ever opens".to_owned(),
-        };
-        let mut lines = Vec::new();
-        match effect.action {
-            Action::None => {}
-            Action::Restart => lines.push(format!("restarts {name} once{times}, {when}")),
-            Action::Reload => lines.push(format!("reloads {name} once{times}, {when}")),
-            Action::FlushAndEndSessions => {
-                lines.push(format!("empties the authentication cache of {name} once{times}, {when}"));
-                let users = counted(effect.disabled, "user");
-                lines.push(format!("ends the POP3 sessions of {users}; nobody else notices"));
-            }
-            Action::Command => lines.push(format!("runs the command for {name} once{times}, {when}")),
-            Action::Manual => {
-                lines.push(format!("{name} has to be restarted by a person; until then nothing is effective"));
-            }
-            Action::Announce => {
-                lines.push(format!("says on the terminal that {name} would restart; there is no mail server yet"));
-            }
-        }
-        if matches!(effect.action, Action::Restart) {
-            lines.push("every open POP3 session ends; mail that was read and not deleted yet is fetched again".to_owned());
-        }
-        lines
-    }
-
-    fn clock(&self, at: jiff::Timestamp) -> String {
-        let local = self.view.timezone.to_datetime(at);
-        let zone = self.view.timezone.iana_name().unwrap_or("local time");
-        format!("{} {zone}", local.strftime("%Y-%m-%d %H:%M:%S"))
-    }
-
-    fn blocked(&self, out: &mut dyn Write) -> fmt::Result {
-        if self.plan.blocked.is_empty() {
-            return Ok(());
-        }
-        writeln!(out, "\nBlocked, each by itself:")?;
-        self.plan.blocked.iter().try_for_each(|blocked| self.one_blocked(blocked, out))
-    }
-
-    fn one_blocked(&self, blocked: &Blocked, out: &mut dyn Write) -> fmt::Result {
-        let line = format!("  ! {}  {}", harmless(&blocked.name), self.at(&blocked.origin));
-        writeln!(out, "{}", self.paint(YELLOW, &line))?;
-        match &blocked.why {
-            BlockedBecause::Ambiguous(candidates) => {
-                writeln!(out, "      the store knows {} by this name:", counted(candidates.len() as u64, "account"))?;
-                for (id, name) in candidates {
-                    writeln!(out, "        {}  {}", harmless(id.as_str()), harmless(name))?;
-                }
-                writeln!(out, "      list the one that is meant by a name that only it has")
-            }
-            BlockedBecause::Doubled(account, others) => {
-                let places = others.iter().map(|(name, origin)| format!("`{}` in {}", harmless(name), self.at(origin)));
-                let places = places.collect::<Vec<_>>().join(", ");
-                writeln!(out, "      means {}, as does {places}; keep one of them", harmless(account))
-            }
-            BlockedBecause::Rebound { was, now, approve } => {
-                let (was, now) = (harmless(was.as_str()), harmless(now.as_str()));
-                writeln!(out, "      meant {was} when it was first used, and means {now} now")?;
-                writeln!(out, "      edit the entry, or approve the new meaning: {}", approval(approve.as_str()))
-            }
-            BlockedBecause::Ignored(glob) => {
-                writeln!(out, "      the settings ignore `{}`; remove the entry", harmless(glob))
-            }
-            BlockedBecause::Protected(glob) => {
-                writeln!(out, "      the settings protect `{}`; remove the entry", harmless(glob))
-            }
+    for (count, what) in [
+        (plan.blocked.len() as u64, "blocked"),
+        (left_alone(plan), "changed by hand and left alone"),
+        (summary.missing, "not in the store"),
+        (summary.unreadable, "unreadable"),
+        (summary.released, "released"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{} {what}", number(count)));
         }
     }
+    parts.push(format!("{} unchanged", number(summary.unchanged)));
+    parts.join(" · ")
+}
 
-    fn held(&self, out: &mut dyn Write) -> fmt::Result {
-        let drift = || self.plan.held.iter().filter(|held| held.why == HeldBecause::DriftLeft);
-        if drift().next().is_none() {
-            return Ok(());
-        }
-        writeln!(out, "\nDrift, left as somebody made it by hand:")?;
-        drift().try_for_each(|held| self.one_held(held, out))
+/// What was planned, against what, and when.
+fn source(plan: &Plan, view: &View) -> String {
+    let mut desired = String::new();
+    if !view.directory.is_empty() {
+        desired = format!("{} at ", harmless(&view.directory));
     }
-
-    fn one_held(&self, held: &Held, out: &mut dyn Write) -> fmt::Result {
-        let change = &held.change;
-        let place = change.cause.origin().map(|origin| self.at(origin)).unwrap_or_default();
-        let name = harmless(&change.name);
-        let line = format!("  ~ {name}  is {}, listed as {}  {place}", change.from, change.to);
-        writeln!(out, "{}", self.paint(YELLOW, &line))?;
-        writeln!(out, "      edit the entry, or write it back: {}", approval(held.id.as_str()))
+    desired.push_str(&plan.digest.short());
+    if let Some(commit) = &view.commit {
+        desired = format!("{desired}, commit {}", cut(commit, 12));
     }
+    format!(
+        "plan {} · target {} · {desired} · {} in the store · {} {}",
+        plan.id,
+        harmless(&plan.target),
+        counted(plan.counts.total, "account"),
+        moment(plan.generated_at, &view.timezone),
+        zone(&view.timezone),
+    )
+}
 
-    fn notes(&self, out: &mut dyn Write) -> fmt::Result {
-        if self.plan.notes.is_empty() {
-            return Ok(());
-        }
-        writeln!(out, "\nNotes:")?;
-        self.plan.notes.iter().try_for_each(|note| writeln!(out, "  {}", self.note(note)))
+fn effects(plan: &Plan, view: &View, out: &mut dyn fmt::Write) -> fmt::Result {
+    if plan.changes.is_empty() {
+        return Ok(());
     }
-
-    fn note(&self, note: &Note) -> String {
-        match note {
-            Note::Missing { name, origin, wanted, suggestion } => {
-                let word = if *wanted == Access::Disabled { "warning: " } else { "" };
-                let help = match suggestion {
-                    Some(name) => format!("; did you mean `{}`?", harmless(name)),
-                    None => "; it is looked for again at every read".to_owned(),
-                };
-                format!("{word}{} is not in the store  {}{help}", harmless(name), self.at(origin))
-            }
-            Note::Unreadable { name, why, .. } => {
-                format!("{} cannot be read, so nothing is done: {}", harmless(name), harmless(why))
-            }
-            Note::Released { name, state } => {
-                let name = harmless(name);
-                match state {
-                    State::Is(access) => {
-                        let help = match access {
-                            Access::Enabled => "; write `disabled` to disable",
-                            Access::Disabled => "",
-                        };
-                        format!("{name} is no longer managed, POP3 stays {access}{help}")
-                    }
-                    other => format!("{name} is no longer managed; its state is {other}"),
-                }
-            }
-            Note::FirstContact => {
-                "popgate has not written to this store before; the daemon waits for an approval of its first plan".to_owned()
-            }
-            Note::NotEffective { service, names } => {
-                let names = listed(names.iter().map(String::as_str));
-                format!("{} has not restarted since they were disabled, so these can still use POP3: {names}", harmless(service))
-            }
-        }
+    let waits = plan.admitted().next().is_none();
+    writeln!(
+        out,
+        "\n{}",
+        if waits { "What happens then, once it is approved" } else { "What happens then" }
+    )?;
+    if plan.effects.is_empty() {
+        writeln!(out, "  nothing restarts: the mail system sees the changes by itself")?;
     }
+    plan.effects.iter().try_for_each(|effect| writeln!(out, "  {}", in_words(effect, plan, view)))
+}
 
-    fn unlisted(&self, out: &mut dyn Write) -> fmt::Result {
-        let summary = self.plan.summary;
-        if summary.unlisted == 0 {
-            return Ok(());
+/// What a service will do, and when at the earliest.
+fn in_words(effect: &Effect, plan: &Plan, view: &View) -> String {
+    let service = harmless(&effect.service);
+    let times = match effect.restarts {
+        0 => "once wherever it runs".to_owned(),
+        1 => "once".to_owned(),
+        many => format!("once on each of {}", counted(many, "server")),
+    };
+    let when = match effect.due {
+        Due::At(due) if due <= plan.generated_at => String::new(),
+        Due::At(due) => format!(", not before {}", moment_near(due, plan.generated_at, &view.timezone)),
+        Due::Never => ", but no window for restarts ever opens".to_owned(),
+    };
+    match effect.action {
+        Action::None => "nothing restarts: the mail system sees the changes by itself".to_owned(),
+        Action::Restart => format!("restarts {service} {times}{when}; every session on it ends"),
+        Action::Reload => format!("reloads {service} {times}{when}; sessions on it may end"),
+        Action::FlushAndEndSessions => {
+            let ends = match effect.disabled {
+                0 => "ends nobody's session".to_owned(),
+                users => format!("ends the POP3 sessions of {}", counted(users, "user")),
+            };
+            format!("empties the authentication cache of {service} and {ends}{when}; nothing restarts")
         }
-        let accounts = counted(summary.unlisted, "account");
-        let verb = if summary.unlisted == 1 { "is" } else { "are" };
-        writeln!(out, "\n{accounts} {verb} not listed, {} of them with POP3", summary.unlisted_enabled)
-    }
-
-    fn guards(&self, out: &mut dyn Write) -> fmt::Result {
-        let of = |keep: fn(&&Verdict) -> bool| self.plan.guards.iter().filter(keep).collect::<Vec<_>>();
-        let (tripped, blind) = (of(|verdict| verdict.tripped), of(|verdict| !verdict.evaluated));
-        if tripped.is_empty() {
-            write!(out, "\nGuards: ok")?;
-            if !blind.is_empty() {
-                let names = blind.iter().map(|verdict| verdict.guard.word()).collect::<Vec<_>>().join(", ");
-                write!(out, " (not evaluated, for there is nothing to compare with yet: {names})")?;
-            }
-            return writeln!(out);
+        Action::Command => format!("runs the command `{service}` {times}{when}"),
+        Action::Manual => {
+            format!("a person has to restart {service}{when}: popgate says how and waits until it sees that")
         }
-        writeln!(out, "\nGuards:")?;
-        for verdict in tripped {
-            let detail = verdict.detail.as_ref().map(|detail| format!(" ({})", harmless(detail))).unwrap_or_default();
-            let line = format!("  {} tripped: {}, the limit is {}{detail}", verdict.guard.word(), verdict.value, verdict.limit);
-            writeln!(out, "{}", self.paint(RED, &line))?;
+        Action::Announce => {
+            format!("popgate's own list only: it says that {service} would restart; nothing restarts")
         }
-        for verdict in blind {
-            writeln!(out, "  {} not evaluated: there is nothing to compare with yet", verdict.guard.word())?;
-        }
-        Ok(())
-    }
-
-    fn approval(&self, out: &mut dyn Write) -> fmt::Result {
-        if !self.plan.is_guarded() {
-            return Ok(());
-        }
-        let waiting = self.plan.changes.iter().filter(|planned| planned.waits).count() as u64;
-        let what = if waiting == 0 { "the desired state waits".to_owned() } else { format!("{} wait", counted(waiting, "change")) };
-        writeln!(out, "\n{} for an approval:\n  {}", capitalised(&what), approval(self.plan.id.as_str()))
     }
 }
 
-fn approval(id: &str) -> String {
-    format!("popgate approve {id} --reason \"…\"")
+fn unlisted(plan: &Plan, out: &mut dyn fmt::Write) -> fmt::Result {
+    let (all, enabled) = (plan.summary.unlisted, plan.summary.unlisted_enabled);
+    if all == 0 {
+        return Ok(());
+    }
+    let taken = plan.changes.iter().filter(|planned| planned.change.cause == Cause::Unlisted).count() as u64;
+    let then = match taken {
+        0 => "they stay as they are".to_owned(),
+        1 => "1 of them loses it".to_owned(),
+        many => format!("{} of them lose it", number(many)),
+    };
+    writeln!(
+        out,
+        "\nNot listed: {}, {} of them with POP3 enabled; {then}",
+        counted(all, "account"),
+        number(enabled)
+    )
 }
 
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+/// Colours, or none.
+#[derive(Clone, Copy)]
+pub(super) struct Paint {
+    on: bool,
 }
+
+impl Paint {
+    pub(super) fn red(self, text: &str) -> Painted<'_> {
+        self.with("31", text)
+    }
+
+    pub(super) fn green(self, text: &str) -> Painted<'_> {
+        self.with("32", text)
+    }
+
+    pub(super) fn yellow(self, text: &str) -> Painted<'_> {
+        self.with("33", text)
+    }
+
+    pub(super) fn bold(self, text: &str) -> Painted<'_> {
+        self.with("1", text)
+    }
+
+    pub(super) fn dim(self, text: &str) -> Painted<'_> {
+        self.with("2", text)
+    }
+
+    fn with<'a>(self, code: &'static str, text: &'a str) -> Painted<'a> {
+        Painted { code: self.on.then_some(code), text }
+    }
+}
+
+/// A text with the sequences that colour it (ECMA-48, select graphic rendition), or without.
+pub(super) struct Painted<'a> {
+    code: Option<&'static str>,
+    text: &'a str,
+}
+
+impl fmt::Display for Painted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.code {
+            Some(code) => write!(f, "\u{1b}[{code}m{}\u{1b}[0m", self.text),
+            None => f.write_str(self.text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

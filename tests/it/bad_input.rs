@@ -127,7 +127,10 @@ fn an_alias_of_two_accounts_blocks_only_the_entry_that_uses_it() {
 #[test]
 fn an_address_that_belongs_to_somebody_else_now_is_blocked_until_approved() {
     let world = world();
-    sqlite(&world, "ALTER TABLE mailbox ADD COLUMN alias TEXT; UPDATE mailbox SET alias = 'jo@x.test' WHERE username = 'u1@x.test';");
+    sqlite(
+        &world,
+        "ALTER TABLE mailbox ADD COLUMN alias TEXT; UPDATE mailbox SET alias = 'jo@x.test' WHERE username = 'u1@x.test';",
+    );
     let text = world.read("popgate.yaml").replace("key: username,", "key: username, aliases: [alias],");
     world.write("popgate.yaml", text);
     world.write("desired-state/users.yaml", "pop3:\n  jo@x.test: disabled\n");
@@ -142,7 +145,8 @@ fn an_address_that_belongs_to_somebody_else_now_is_blocked_until_approved() {
     assert_eq!(disabled(&world), "u1@x.test", "the new owner of the address keeps POP3");
     let marker = "popgate approve ";
     let at = apply.stdout.find(marker).unwrap_or_else(|| panic!("no approval is offered:\n{}", apply.stdout));
-    let id: String = apply.stdout[at + marker.len()..].chars().take_while(char::is_ascii_alphanumeric).collect();
+    let id: String =
+        apply.stdout[at + marker.len()..].chars().take_while(char::is_ascii_alphanumeric).collect();
     let _approved = world.popgate(["approve", &id, "--reason", "Jo left, Joan has the address"]).success();
     let _apply = world.popgate(["apply", "--yes"]).success();
     assert_eq!(disabled(&world), "u1@x.test u2@x.test");

@@ -49,7 +49,10 @@ pub(crate) fn sqlite(world: &World, sql: &str) -> String {
 
 /// Lists the users that have no POP3.
 pub(crate) fn disabled(world: &World) -> String {
-    sqlite(world, "SELECT group_concat(username, ' ') FROM (SELECT username FROM mailbox WHERE pop3 = 0 ORDER BY 1);")
+    sqlite(
+        world,
+        "SELECT group_concat(username, ' ') FROM (SELECT username FROM mailbox WHERE pop3 = 0 ORDER BY 1);",
+    )
 }
 
 /// Returns how often the service was restarted.
@@ -220,7 +223,8 @@ fn a_service_command_that_fails_keeps_the_restart_owed_until_it_works() {
     users(&world, 20);
     desire(&world, 20, &[5]);
     settings(&world, SOON);
-    world.script("restart", "test -e works || { echo out of order >&2; exit 4; }\necho restarted >> restarts");
+    world
+        .script("restart", "test -e works || { echo out of order >&2; exit 4; }\necho restarted >> restarts");
     let apply = world.popgate(["apply", "--yes"]).ends_with(8);
     assert!(apply.stderr.contains("out of order"), "{}", apply.stderr);
     assert!(apply.stderr.contains("u5@x.test"), "who can still log in: {}", apply.stderr);
