@@ -49,6 +49,9 @@ impl Session {
         let settings =
             settings::load(global.config.as_deref(), global.state.as_deref()).map_err(Failure::invalid)?;
         log(&global, settings.log == settings::LogFormat::Json, render);
+        if !settings.warnings.is_empty() {
+            render.remark(&crate::diagnostic::render(&settings.warnings, render.color_messages));
+        }
         let clock = Clock::start(std::env::var(NOW_VARIABLE).ok().as_deref());
         Ok(Self { settings, global, render, clock })
     }
@@ -180,6 +183,8 @@ fn open(name: &str, target: &Target) -> Result<Opened, Failure> {
     let service = store::service(&target.service);
     let mut policy = target.policy.clone();
     policy.service = service.profile();
+    // The settings say which service it is; a changed timeout must not orphan a debt.
+    policy.service.key = target.service.key();
     Ok(Opened { name: name.to_owned(), directory, policy, service, target: target.clone() })
 }
 

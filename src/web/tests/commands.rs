@@ -56,7 +56,7 @@ async fn every_command_arrives_as_it_was_sent_and_both_kinds_of_answer_come_back
     let commands = [
         Command::Approve { id: PlanId::from_text("abc"), by: by.clone(), reason: reason.clone() },
         reconcile(&by),
-        Command::Restart { by: by.clone(), reason: reason.clone() },
+        Command::Restart { by: by.clone(), reason: Some(reason.clone()) },
         Command::RestartDone { by: by.clone() },
         Command::Suspend { by: by.clone(), reason: reason.clone(), until },
         Command::Suspend { by: by.clone(), reason: reason.clone(), until: None },
