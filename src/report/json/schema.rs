@@ -1,0 +1,235 @@
+//! The JSON Schema (draft 2020-12) of the JSON plan.
+
+use serde_json::{Value, json};
+
+/// Returns the schema that every JSON plan of this major version obeys: one plan, or `targets` with several.
+pub fn schema() -> Value {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "popgate plan",
+        "description": "What popgate would change and why. A minor version adds fields, a major one breaks: \
+            ignore fields you do not know, refuse a major version you do not know.",
+        "oneOf": [{ "$ref": "#/$defs/plan" }, { "$ref": "#/$defs/several" }],
+        "$defs": {
+            "several": object(&[
+                ("format_version", reference("format_version")),
+                ("targets", array(&reference("plan"))),
+            ]),
+            "plan": plan(),
+            "format_version": {
+                "type": "string",
+                "pattern": "^1\\.[0-9]+$",
+                "description": "Major and minor version of this format.",
+            },
+            "id": {
+                "type": "string",
+                "pattern": "^[0-9a-f]{12}$",
+                "description": "What `popgate approve` takes. Depends on target and changes, not on time or digest.",
+            },
+            "access": { "enum": ["enabled", "disabled"] },
+            "state": { "enum": ["enabled", "disabled", "mixed", "missing", "unreadable"] },
+            "count": { "type": "integer", "minimum": 0 },
+            "file": { "type": ["string", "null"], "description": "Relative to the desired directory." },
+            "line": { "type": ["integer", "null"], "minimum": 1 },
+            "column": { "type": ["integer", "null"], "minimum": 1, "description": "In characters." },
+            "change": change(),
+            "held": held(),
+            "blocked": blocked(),
+            "note": note(),
+            "guard": guard(),
+            "effect": effect(),
+        },
+    })
+}
+
+fn plan() -> Value {
+    let counts = [
+        "enable",
+        "disable",
+        "unchanged",
+        "missing",
+        "blocked",
+        "released",
+        "unlisted",
+        "unlisted_enabled",
+        "unreadable",
+    ];
+    object(&[
+        ("format_version", reference("format_version")),
+        ("plan_id", reference("id")),
+        ("target", text()),
+        ("digest", json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" })),
+        ("commit", nullable("string")),
+        ("generated_at", json!({ "type": "string", "format": "date-time" })),
+        ("summary", object(&counts.map(|name| (name, reference("count"))))),
+        ("changes", array(&reference("change"))),
+        ("held", array(&reference("held"))),
+        ("blocked", array(&reference("blocked"))),
+        ("notes", array(&reference("note"))),
+        ("guards", array(&reference("guard"))),
+        ("effects", array(&reference("effect"))),
+        ("exit_code", json!({ "type": "integer", "minimum": 0, "maximum": 255 })),
+        ("exit_reason", text()),
+    ])
+}
+
+fn change() -> Value {
+    let mut fields = vec![
+        ("account", described(text(), "The canonical id in the store.")),
+        ("name", text()),
+        ("from", reference("state")),
+        ("to", reference("access")),
+        ("cause", one_of(&["listed", "expired", "unlisted", "drift"])),
+    ];
+    fields.extend(place());
+    fields.extend([
+        ("until", json!({ "type": ["string", "null"], "format": "date" })),
+        ("reason", nullable("string")),
+        ("waits", described(boolean(), "Whether it waits for an approval because a guard tripped.")),
+        ("approved", described(boolean(), "Whether a valid approval names it.")),
+    ]);
+    object(&fields)
+}
+
+fn held() -> Value {
+    let mut fields = vec![
+        ("id", reference("id")),
+        ("account", text()),
+        ("name", text()),
+        ("from", reference("state")),
+        ("to", reference("access")),
+        ("why", one_of(&["drift_left", "rebound"])),
+        ("was", described(nullable("string"), "The account that the name meant before.")),
+    ];
+    fields.extend(place());
+    object(&fields)
+}
+
+fn blocked() -> Value {
+    let mut other = vec![("name", text())];
+    other.extend(place());
+    let candidate = object(&[("account", nullable("string")), ("name", nullable("string"))]);
+    let mut fields = vec![("name", text())];
+    fields.extend(place());
+    fields.extend([
+        ("why", one_of(&["ambiguous", "doubled", "rebound", "ignored", "protected"])),
+        ("accounts", described(array(&candidate), "What the name could mean, or means now.")),
+        ("others", described(array(&object(&other)), "Other entries for the same account.")),
+        ("was", described(nullable("string"), "The account that the name meant before.")),
+        ("pattern", described(nullable("string"), "The pattern of the settings that it matches.")),
+        ("approve", json!({ "anyOf": [reference("id"), { "type": "null" }] })),
+        ("message", text()),
+        ("help", text()),
+    ]);
+    object(&fields)
+}
+
+fn note() -> Value {
+    let mut fields = vec![
+        ("kind", one_of(&["missing", "unreadable", "released", "first_contact", "not_effective"])),
+        ("severity", one_of(&["note", "warning"])),
+        ("message", text()),
+        ("name", nullable("string")),
+    ];
+    fields.extend(place());
+    fields.extend([
+        ("wanted", or_null(&reference("access"))),
+        ("suggestion", nullable("string")),
+        ("state", or_null(&reference("state"))),
+        ("why", nullable("string")),
+        ("service", nullable("string")),
+        ("names", array(&text())),
+    ]);
+    object(&fields)
+}
+
+fn guard() -> Value {
+    let names = [
+        "first_contact",
+        "empty",
+        "shrunk_input",
+        "shrunk_live",
+        "unreadable",
+        "max_disable",
+        "max_enable",
+        "max_changes",
+        "clock",
+    ];
+    object(&[
+        ("name", one_of(&names)),
+        ("value", reference("count")),
+        ("limit", described(reference("count"), "The largest value that passes.")),
+        ("tripped", boolean()),
+        (
+            "evaluated",
+            described(boolean(), "False when the guard lacks its memory; that is not the same as ok."),
+        ),
+        ("message", text()),
+    ])
+}
+
+fn effect() -> Value {
+    let actions = ["none", "restart", "reload", "flush_and_end_sessions", "command", "manual", "announce"];
+    object(&[
+        ("service", text()),
+        ("action", one_of(&actions)),
+        (
+            "restarts",
+            described(reference("count"), "How many instances; 0 when that is found out only then."),
+        ),
+        (
+            "due",
+            json!({
+                "type": ["string", "null"],
+                "format": "date-time",
+                "description": "The earliest time; null when no window ever opens.",
+            }),
+        ),
+        ("disabled", described(reference("count"), "How many users lose POP3.")),
+    ])
+}
+
+fn place() -> [(&'static str, Value); 3] {
+    ["file", "line", "column"].map(|name| (name, reference(name)))
+}
+
+/// An object that has all of these fields, and maybe more.
+fn object(fields: &[(&str, Value)]) -> Value {
+    let properties: serde_json::Map<String, Value> =
+        fields.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
+    let required: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+    json!({ "type": "object", "properties": properties, "required": required })
+}
+
+fn array(items: &Value) -> Value {
+    json!({ "type": "array", "items": items })
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/$defs/{name}") })
+}
+
+fn one_of(words: &[&str]) -> Value {
+    json!({ "enum": words })
+}
+
+fn or_null(schema: &Value) -> Value {
+    json!({ "anyOf": [schema, { "type": "null" }] })
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn boolean() -> Value {
+    json!({ "type": "boolean" })
+}
+
+fn nullable(kind: &str) -> Value {
+    json!({ "type": [kind, "null"] })
+}
+
+fn described(mut schema: Value, text: &str) -> Value {
+    schema["description"] = json!(text);
+    schema
+}
