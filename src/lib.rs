@@ -11,8 +11,10 @@
 //! * [`source`]: one consistent read of a directory, and watching it.
 //! * [`stores`], [`services`]: live mail systems: who has POP3, and what must learn of a change.
 //! * [`daemon`]: the driver that turns effects into tasks and their results into inputs.
+//! * [`web`]: the control socket of a running daemon, and its client.
 //! * [`settings`], [`secret`], [`replace`]: settings as written to settings validated; secrets; whole-file
 //!   replacement.
+//! * [`web`]: the control socket of a running daemon.
 //! * [`cli`]: one file per command, the only part that prints and that knows exit codes.
 //!
 //! Direction: `model` ← pure modules ← `engine` ← `daemon` ← `cli`. A test reads the sources of the pure
@@ -34,4 +36,5 @@ pub mod services;
 pub mod settings;
 pub mod source;
 pub mod stores;
+pub mod web;
 pub mod yaml;

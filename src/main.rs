@@ -1,3 +1,7 @@
 //! The `popgate` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    popgate::cli::run()
+}

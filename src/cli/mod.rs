@@ -1,1 +1,137 @@
-//! To be written.
+//! The command line: one file per command. Only this file knows how a command's end becomes an exit code.
+
+mod apply;
+mod approve;
+mod args;
+mod completions;
+mod doctor;
+mod exit;
+mod export;
+mod get;
+mod handover;
+mod open;
+mod operate;
+mod plan;
+mod progress;
+mod render;
+mod restart;
+mod run;
+mod schema;
+mod session;
+mod set;
+mod status;
+mod validate;
+mod who;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::diagnostic::{self, Diagnostic};
+use args::{Cli, Command};
+use exit::Exit;
+use render::Render;
+use session::Session;
+
+/// Runs the program with the arguments of the process.
+pub fn run() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => {
+            let render = Render::new(cli.global.color, cli.global.quiet);
+            let exit = dispatch(cli, render).unwrap_or_else(|failure| failure.show(render));
+            exit.into()
+        }
+        Err(error) => {
+            // Printing fails only when nobody listens any more.
+            drop(error.print());
+            // clap's own 2 would read as "changes present".
+            if error.use_stderr() { Exit::Usage.into() } else { Exit::Success.into() }
+        }
+    }
+}
+
+fn dispatch(cli: Cli, render: Render) -> Result<Exit, Failure> {
+    match cli.command {
+        Command::Schema(args) => return Ok(schema::run(&args, render)),
+        Command::Completions(args) => return Ok(completions::run(&args, render)),
+        _ => {}
+    }
+    let session = Session::open(cli.global, render)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::operational(format!("starting the runtime: {error}")))?;
+    let exit = runtime.block_on(async {
+        match cli.command {
+            Command::Validate(args) => validate::run(&session, &args),
+            Command::Plan(args) => plan::run(&session, &args).await,
+            Command::Apply(args) => apply::run(&session, &args).await,
+            Command::Run(args) => run::run(&session, &args).await,
+            Command::Get(args) => get::run(&session, &args).await,
+            Command::Set(args) => set::run(&session, &args),
+            Command::Export(args) => export::run(&session, &args).await,
+            Command::Status(args) => status::run(&session, &args).await,
+            Command::Restart(args) => restart::run(&session, &args).await,
+            Command::Approve(args) => approve::run(&session, &args).await,
+            Command::Suspend(args) => operate::suspend(&session, &args).await,
+            Command::Resume(args) => operate::resume(&session, &args).await,
+            Command::Reconcile => operate::reconcile(&session).await,
+            Command::Doctor(args) => doctor::run(&session, &args).await,
+            Command::Schema(_) | Command::Completions(_) => Ok(Exit::Success),
+        }
+    });
+    // A store's call that was aborted must not keep the process alive.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    exit
+}
+
+/// Why a command could not do what it was asked, by who must act: the exit code says the class.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    message: String,
+    help: Option<String>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Failure {
+    fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), help: None, diagnostics: Vec::new() }
+    }
+
+    /// A store, a service or a file failed.
+    fn operational(message: impl Into<String>) -> Self {
+        Self::new(Exit::Operational, message)
+    }
+
+    /// Something that a person wrote is wrong.
+    fn invalid(diagnostics: Vec<Diagnostic>) -> Self {
+        Self { diagnostics, ..Self::new(Exit::Invalid, String::new()) }
+    }
+
+    /// The command line is wrong.
+    fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+
+    fn show(self, render: Render) -> Exit {
+        if !self.diagnostics.is_empty() {
+            render.message(&diagnostic::render(&self.diagnostics, render.color_messages));
+        }
+        if !self.message.is_empty() {
+            render.message(&format!("error: {}", self.message));
+        }
+        if let Some(help) = self.help {
+            render.message(&format!("  help: {help}"));
+        }
+        self.exit
+    }
+}
+
+impl From<crate::stores::StoreError> for Failure {
+    fn from(error: crate::stores::StoreError) -> Self {
+        Self { help: error.help, ..Self::operational(error.what) }
+    }
+}

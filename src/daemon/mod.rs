@@ -1,1 +1,11 @@
-//! To be written.
+//! The driver: turns the engine's effects into tasks and their results into inputs. The only part that reads
+//! clocks, catches signals and holds stores and services.
+
+pub mod clock;
+mod driver;
+mod signals;
+pub mod world;
+
+pub use clock::Clock;
+pub use driver::{Driven, Fatal, Hooks, drive};
+pub use world::{Store, TargetIo, World};

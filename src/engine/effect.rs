@@ -8,7 +8,7 @@ use super::event::Ticket;
 use crate::desired::Desired;
 use crate::diagnostic::Diagnostic;
 use crate::journal::entry::{Proof, Record};
-use crate::model::{AccountId, Outcome};
+use crate::model::{AccountId, Digest, Outcome};
 use crate::plan::{Change, Plan};
 use crate::services::Instance;
 
@@ -30,6 +30,8 @@ pub enum Effect {
         target: String,
         /// What.
         desired: Desired,
+        /// Earlier states that are still needed; the others may go.
+        retain: Vec<Digest>,
     },
     /// Read the store.
     ReadLive {

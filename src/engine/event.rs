@@ -119,12 +119,12 @@ pub enum Command {
         /// Who.
         by: String,
     },
-    /// Settles what is owed at once, whatever the window and the interval.
+    /// Settles what is owed at once, whatever quiet time and interval say; with a reason, in a closed window, too.
     Restart {
         /// Who.
         by: String,
         /// Why.
-        reason: String,
+        reason: Option<String>,
     },
     /// A person restarted what only a person restarts.
     RestartDone {

@@ -195,7 +195,16 @@ impl Engine {
                 }
             }
             Input::Operator { ticket, command } => self.operators.push_back((ticket, command)),
-            Input::Stop => self.stopping = self.stopping.or(Some(now.mono + STOP_GRACE)),
+            Input::Stop => {
+                self.stopping = self.stopping.or(Some(now.mono + STOP_GRACE));
+                // Nobody loses anything when a read, a question or a wait is given up.
+                self.finished |= match &self.activity {
+                    Activity::Turn(_, step) => step.can_be_given_up(),
+                    Activity::Settle(settle) => settle.can_be_given_up(),
+                    Activity::Idle => true,
+                    Activity::Batch(_) | Activity::Note(_) => false,
+                };
+            }
             Input::Abort => {
                 self.finished = true;
                 return;
@@ -243,6 +252,16 @@ impl Engine {
     /// Tells whether the engine has nothing more to do, ever.
     pub fn finished(&self) -> bool {
         self.finished && self.effects.is_empty()
+    }
+
+    /// Tells whether nothing is under way, so that the journal may begin a new segment.
+    pub fn idle(&self) -> bool {
+        self.waiting.is_none() && matches!(self.activity, Activity::Idle)
+    }
+
+    /// Takes note that the journal began a new segment with everything it adds up to.
+    pub fn rotated(&mut self, seq: u64) {
+        self.ledger.seq = seq;
     }
 
     /// Returns what the journal adds up to.

@@ -33,7 +33,7 @@ impl Engine {
                 }
                 self.reply(ticket, Ok("looking again".to_owned()));
             }
-            Command::Restart { by: _, reason: _ } => self.restart_now(ticket),
+            Command::Restart { by, reason } => self.restart_now(ticket, by, reason, now),
             Command::RestartDone { by } => self.restart_done(ticket, &by, now),
             Command::Suspend { by, reason, until } => {
                 let reply = match until {
@@ -78,11 +78,29 @@ impl Engine {
         self.write_down(ticket, vec![Record::Approved { target, approval }], reply, now);
     }
 
-    fn restart_now(&mut self, ticket: Ticket) {
+    fn restart_now(&mut self, ticket: Ticket, by: String, reason: Option<String>, now: Now) {
         let owed: Vec<_> = self.every_debt();
-        let reply = if owed.is_empty() { "no restart is owed" } else { "restarting what is owed" };
-        self.urgent.extend(owed);
-        self.reply(ticket, Ok(reply.to_owned()));
+        if owed.is_empty() {
+            return self.reply(ticket, Ok("no restart is owed".to_owned()));
+        }
+        let closed = self.closed_until(&owed, now);
+        match (reason, closed) {
+            (Some(reason), _) => {
+                self.urgent.extend(owed);
+                let reply = "restarting what is owed".to_owned();
+                self.write_down(ticket, vec![Record::Urged { by, reason }], reply, now);
+            }
+            (None, None) => {
+                self.urgent.extend(owed);
+                self.reply(ticket, Ok("restarting what is owed".to_owned()));
+            }
+            (None, Some(until)) => {
+                let why = format!(
+                    "the window for restarts is closed until {until}; `--now --reason TEXT` overrides it"
+                );
+                self.reply(ticket, Err(why));
+            }
+        }
     }
 
     fn restart_done(&mut self, ticket: Ticket, by: &str, now: Now) {

@@ -7,7 +7,7 @@ use super::debt::{self, Writes};
 use super::effect::{Effect, Notice};
 use super::event::Answer;
 use super::retry::Backoff;
-use super::window::Windows;
+use super::window::{Kind, Windows};
 use super::{Activity, Engine, Goal, Owed, PendingRecords, Restarts};
 use crate::journal::entry::{Proof, Record};
 use crate::journal::fold::{Debt, ServiceLedger};
@@ -82,6 +82,13 @@ enum Step {
     Failed(PendingRecords, ServiceError),
 }
 
+impl Settle {
+    /// Tells whether nothing is lost when the answer is not waited for.
+    pub(super) fn can_be_given_up(&self) -> bool {
+        matches!(self.step, Step::Look | Step::Ready)
+    }
+}
+
 impl Engine {
     /// Returns the instances that a service is known to have.
     pub(super) fn service_instances(&self, key: &str) -> Vec<Instance> {
@@ -103,6 +110,15 @@ impl Engine {
             // A new write is a new reason to try at once.
             service.failing.remove(&instance);
         }
+    }
+
+    /// Tells when the window of these debts opens, if it is closed.
+    pub(super) fn closed_until(&self, owed: &[Owed], now: Now) -> Option<String> {
+        let windows =
+            owed.iter().filter_map(|(key, _)| self.services.get(key)).map(|service| &service.windows);
+        let closed = windows.filter(|windows| !windows.open(Kind::Restarts, now.wall));
+        let opens = closed.map(|windows| windows.next_open(Kind::Restarts, now.wall));
+        opens.map(|at| at.map_or_else(|| "for ever".to_owned(), |at| at.to_string())).max()
     }
 
     pub(super) fn tell_owed(&mut self, key: &str, now: Now) {

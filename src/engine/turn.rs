@@ -32,6 +32,13 @@ pub(super) enum Step {
     Noted(PendingRecords),
 }
 
+impl Step {
+    /// Tells whether nothing is lost when the answer is not waited for.
+    pub(super) fn can_be_given_up(&self) -> bool {
+        matches!(self, Self::Desired | Self::Live | Self::Decide(_))
+    }
+}
+
 /// What a turn found.
 #[derive(Debug)]
 pub(super) struct Turn {
@@ -105,8 +112,13 @@ impl Engine {
             self.accept(name, &read, now);
         } else {
             let (target, desired) = (name.clone(), read.desired.clone());
+            let known = self.ledger.of(&name);
+            let retain = known.into_iter().flat_map(|known| {
+                [known.good, known.applied.as_ref().map(|mark| mark.digest)].into_iter().flatten()
+            });
+            let retain = retain.collect();
             self.emit(
-                |ticket| Effect::Keep { ticket, target, desired },
+                |ticket| Effect::Keep { ticket, target, desired, retain },
                 Activity::Turn(name, Step::Kept(read)),
             );
         }
@@ -169,6 +181,10 @@ impl Engine {
                 }
                 if ends || self.targets[name].good.is_none() {
                     self.end_turn(name);
+                    if let Some(target) = self.targets.get_mut(name) {
+                        // Without any state in force there is nothing to read the store for.
+                        target.next_refresh = Some(now.mono + watch.resync);
+                    }
                     if let (true, Some(target)) = (ends, self.targets.get_mut(name)) {
                         target.finished = true;
                     }
@@ -237,6 +253,10 @@ impl Engine {
 
     fn planned(&mut self, name: &str, plan: Arc<Plan>, live: Live, now: Now) {
         let Some(target) = self.targets.get_mut(name) else { return };
+        // A retry is for what the plan still wants and may do; anything else would be due for ever.
+        let wanted: BTreeSet<_> = plan.admitted().map(|planned| &planned.change.account).collect();
+        target.retries.retain(|account, _| wanted.contains(account));
+        target.parked.retain(|account, _| wanted.contains(account));
         let before = target.plan.replace(Arc::clone(&plan));
         let news = before.is_none_or(|before| before.id != plan.id || before.digest != plan.digest);
         let blocked = plan.is_guarded() && target.told_blocked.as_deref() != Some(plan.id.as_str());
@@ -303,6 +323,7 @@ impl Engine {
         }
         if suspended || !open {
             admitted.clear();
+            target.retries.clear();
         }
         let mut records = self.what_was_learnt(name, &turn.plan);
         if admitted.is_empty() {

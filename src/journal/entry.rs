@@ -136,6 +136,13 @@ pub enum Record {
         /// Whether nothing at all was written, so that no restart is owed for it.
         void: bool,
     },
+    /// Somebody wants the restarts that are owed at once, whatever the window.
+    Urged {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
     /// A restart is about to be asked for.
     Restart {
         /// The service's key.

@@ -179,7 +179,7 @@ impl Ledger {
         self.seq = seq;
         self.wall = self.wall.max(Some(at));
         match record {
-            Record::State { .. } => {}
+            Record::State { .. } | Record::Urged { .. } => {}
             Record::Start { .. } => self.close(at),
             Record::Good { target, digest, commit } => {
                 let target = self.target(target);

@@ -124,7 +124,7 @@ impl Diff<'_> {
     fn cause(&self, entry: &Entry, want: Access) -> Cause {
         let origin = self.desired.origin(entry);
         let over = entry.access != want;
-        let satisfied = self.memory.satisfied(&fold(&entry.name)).filter(|before| *before == entry);
+        let satisfied = self.memory.satisfied(&fold(&entry.name)).filter(|before| before.means_same(entry));
         match (satisfied, &self.memory.applied) {
             (Some(before), Some(applied)) => {
                 let then = self.policy.timezone.to_datetime(applied.at).date();

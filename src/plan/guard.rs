@@ -168,7 +168,8 @@ fn shrunk_input(desired: &Desired, memory: &Memory, limit: u8, approved: bool) -
         if lost(before, kept) > limit {
             kept = applied
                 .desired
-                .entries_in(&file.path)
+                .iter()
+                .filter(|entry| applied.desired.file_of(&entry.name) == Some(&file.path))
                 .filter(|entry| desired.get(&entry.name).is_some())
                 .count();
         }

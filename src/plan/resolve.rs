@@ -115,7 +115,7 @@ pub(super) fn resolve<'a>(
                 let to = entry.access_on(today);
                 // An edited entry was looked at by somebody; so was an approved one.
                 let applied = memory.applied.as_ref().and_then(|applied| applied.desired.get(&folded));
-                let released = applied.is_some_and(|before| before != entry)
+                let released = applied.is_some_and(|before| !before.means_same(entry))
                     || memory.approves(&account.id, to, now.wall);
                 if !released {
                     if !memory.bindings.contains_key(&folded) {
@@ -158,7 +158,7 @@ fn bound_to(folded: &str, entry: &Entry, account: &Account, memory: &Memory) -> 
         return Some(bound.clone());
     }
     let before = memory.satisfied(folded)?;
-    (before == entry && fold(account.id.as_str()) != folded).then(|| AccountId::new(&*before.name))
+    (before.means_same(entry) && fold(account.id.as_str()) != folded).then(|| AccountId::new(&*before.name))
 }
 
 /// Refuses entries whose very name the policy ignores or protects: an error that can be seen offline.

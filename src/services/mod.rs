@@ -1,4 +1,22 @@
 //! Services: what must learn that access changed. A service knows [`crate::model`] only.
+//!
+//! * [`command`], [`systemd`], [`dovecot`]: restart something on this machine, or do less where less suffices.
+//! * [`manual`]: a person does it. [`none`]: nothing has to be done. [`announce`]: a line in the log.
+//! * `process`, `proc`: running other programs, and looking at processes.
+//!
+//! [`Observed::identity`] decides how a restart is proven. A service whose action starts a new run tells one run
+//! from another, and a new identity, or an age that is too short, is the proof. A service that cannot tell, or
+//! whose action starts no new run (a flushed cache, a command), answers `None`: there the success of
+//! [`Service::restart`] is the proof. [`Condition::Stopped`] counts for both.
+
+pub mod announce;
+pub mod command;
+pub mod dovecot;
+pub mod manual;
+pub mod none;
+mod proc;
+mod process;
+pub mod systemd;
 
 use std::fmt;
 use std::time::Duration;
@@ -9,6 +27,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::{AccountId, Fault, Finding};
 use crate::plan::policy::Profile;
 
+/// The server of a service on this machine.
+pub const LOCALHOST: &str = "localhost";
+
 /// One thing that owes its own restart: a service on a server.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Instance {
@@ -18,9 +39,16 @@ pub struct Instance {
     pub service: String,
 }
 
+impl Instance {
+    /// Names a service on this machine.
+    pub fn local(service: impl Into<String>) -> Self {
+        Self { server: LOCALHOST.to_owned(), service: service.into() }
+    }
+}
+
 impl fmt::Display for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.server == "localhost" {
+        if self.server == LOCALHOST {
             f.write_str(&self.service)
         } else {
             write!(f, "{} on {}", self.service, self.server)
@@ -40,6 +68,13 @@ pub struct Observed {
     pub age: Option<Duration>,
     /// Whether it runs.
     pub condition: Condition,
+}
+
+impl Observed {
+    /// Returns what is seen of an instance that cannot be observed.
+    fn unknown(instance: Instance) -> Self {
+        Self { instance, identity: None, age: None, condition: Condition::Unknown }
+    }
 }
 
 /// Whether an instance runs.
@@ -74,6 +109,12 @@ pub trait Service: Send + Sync {
 
     /// Looks at reachability and permissions without changing anything.
     async fn preflight(&self) -> Vec<Finding>;
+
+    /// Returns the commands that a person would type to do what [`Service::restart`] does; empty when there is
+    /// nothing to do.
+    fn instructions(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Why a service could not be observed or restarted.

@@ -1,5 +1,8 @@
 //! Stores: live mail systems that know who may use POP3. A store knows [`crate::model`] and [`Change`] only.
 
+pub mod memory;
+pub mod sql;
+
 use async_trait::async_trait;
 
 use crate::model::{Fault, Finding, Live, Outcome};

@@ -1,1 +1,17 @@
-//! Integration tests.
+//! Integration tests: one binary, one module for each subject, real files and real servers.
+
+#![expect(clippy::unwrap_used, reason = "this is all test code, helpers too")]
+
+mod architecture;
+mod bad_input;
+mod contract;
+mod daemon;
+mod examples;
+mod journal;
+mod main_job;
+mod memory;
+mod readme;
+mod services;
+mod sqlite;
+mod watch;
+mod world;

@@ -1,0 +1,48 @@
+//! `popgate approve`: somebody's word for a blocked plan, or for one change that was held back.
+
+use super::apply::open_journal;
+use super::args::Approve as Args;
+use super::exit::Exit;
+use super::session::Session;
+use super::{Failure, handover, plan};
+use crate::engine::event::Command;
+use crate::journal::entry::Record;
+use crate::plan::PlanId;
+use crate::plan::memory::{APPROVAL_LASTS, Approval};
+
+pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
+    let id = PlanId::from_text(&args.id);
+    if args.reason.trim().is_empty() {
+        return Err(Failure::usage("an approval needs a reason").help("say why: --reason \"CHG-1234 …\""));
+    }
+    let command = Command::Approve { id: id.clone(), by: session.by(), reason: args.reason.clone() };
+    if let Some(exit) = handover::ask(session, &command, Exit::Stale).await? {
+        return Ok(exit);
+    }
+    // No daemon: the approval goes into the journal, for the next `apply` or `run`.
+    let targets = session.targets()?;
+    let reads = session.desired(&targets)?;
+    let mut held = open_journal(session, "approve")?;
+    for (target, read) in targets.iter().zip(&reads) {
+        let live = target.reader()?.read().await?;
+        let now = session.clock.now();
+        let plan = plan::make(session, target, read, &live, &held.ledger, now);
+        let Some(changes) = plan.approvable(&id) else { continue };
+        let count = changes.len();
+        let approval = Approval {
+            plan: id.clone(),
+            changes: changes.into_iter().collect(),
+            by: session.by(),
+            reason: args.reason.clone(),
+            until: now.wall + APPROVAL_LASTS,
+        };
+        let record = Record::Approved { target: target.name.clone(), approval };
+        let failed = |error: crate::journal::JournalError| Failure::operational(error.to_string());
+        held.journal.append(now.wall, std::slice::from_ref(&record), true).map_err(failed)?;
+        let what = if count == 1 { "1 change".to_owned() } else { format!("{count} changes") };
+        session.render.result(&format!("approved {id}: {what}, for 24 hours\n"));
+        return Ok(Exit::Success);
+    }
+    Err(Failure::new(Exit::Stale, format!("no plan or held change has the id {id} now"))
+        .help("look at `popgate plan` again"))
+}

@@ -1,0 +1,227 @@
+//! `popgate get`: who has POP3, where that is written, since when and why.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use super::Failure;
+use super::args::{Get as Args, TableFormat};
+use super::exit::Exit;
+use super::session::{Opened, Session};
+use crate::desired::Desired;
+use crate::journal::{self, entry::Record};
+use crate::model::{Account, AccountId, Live, Match, Outcome};
+use crate::name::Glob;
+use crate::report::harmless;
+
+/// One line of the table.
+#[derive(serde::Serialize)]
+struct Row {
+    user: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    live: String,
+    desired: Option<String>,
+    until: Option<String>,
+    origin: Option<String>,
+    since: Option<Timestamp>,
+    reason: Option<String>,
+}
+
+pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
+    let targets = session.targets()?;
+    let since = since(session)?;
+    let (mut rows, mut unknown) = (Vec::new(), Vec::new());
+    for target in &targets {
+        let live = target.reader()?.read().await?;
+        let desired = match session.read_settled(&target.directory)? {
+            Ok(read) => read.desired,
+            Err(_) => {
+                tracing::warn!(
+                    "The desired state of target {} is invalid; `popgate validate` says why.",
+                    target.name
+                );
+                let good = session.ledger()?.of(&target.name).and_then(|known| known.good);
+                match session.kept(&target.name, good) {
+                    Some(kept) => kept,
+                    None => {
+                        return Err(Failure::new(Exit::Invalid, "no desired state can be read")
+                            .help("run `popgate validate`"));
+                    }
+                }
+            }
+        };
+        let entries = entries_by_account(&desired, &live);
+        let today = target.policy.timezone.to_datetime(session.clock.now().wall).date();
+        let row = |account: &Account| {
+            let entry = entries.get(&account.id).and_then(|name| desired.get(name));
+            Row {
+                user: account.name.clone(),
+                account: (account.id.as_str() != account.name).then(|| account.id.to_string()),
+                live: account.state.to_string(),
+                desired: entry.map(|entry| entry.access_on(today).to_string()),
+                until: entry.and_then(|entry| entry.until).map(|until| until.to_string()),
+                origin: entry.map(|entry| desired.origin(entry).to_string()),
+                since: since.get(&(target.name.clone(), account.id.clone())).copied(),
+                reason: entry.and_then(|entry| entry.reason.as_deref().map(str::to_owned)),
+            }
+        };
+        if args.users.is_empty() {
+            rows.extend(live.iter().map(row));
+        }
+        for user in &args.users {
+            let found = find(&live, user);
+            rows.extend(found.iter().copied().map(row));
+            if found.is_empty() {
+                match desired.get(user) {
+                    Some(entry) => rows.push(Row {
+                        user: entry.name.to_string(),
+                        account: None,
+                        live: "missing".to_owned(),
+                        desired: Some(entry.access_on(today).to_string()),
+                        until: entry.until.map(|until| until.to_string()),
+                        origin: Some(desired.origin(entry).to_string()),
+                        since: None,
+                        reason: entry.reason.as_deref().map(str::to_owned),
+                    }),
+                    None => unknown.push(unknown_user(target, user)),
+                }
+            }
+        }
+    }
+    session.render.result(&match args.format {
+        TableFormat::Table => table(&rows),
+        TableFormat::Json => format!("{:#}\n", serde_json::json!(rows)),
+        TableFormat::Csv => csv(&rows),
+    });
+    if unknown.is_empty() {
+        Ok(Exit::Success)
+    } else {
+        Err(Failure::operational(unknown.join("; ")).help("`popgate get '*part-of-the-name*'` searches"))
+    }
+}
+
+fn unknown_user(target: &Opened, user: &str) -> String {
+    format!("neither the store nor the files of target {} know `{}`", target.name, harmless(user))
+}
+
+fn find<'a>(live: &'a Live, user: &str) -> Vec<&'a Account> {
+    if user.contains(['*', '?']) {
+        let glob = Glob::new(user);
+        let named = |account: &&Account| {
+            glob.matches(&account.name)
+                || glob.matches(account.id.as_str())
+                || account.aliases.iter().any(|alias| glob.matches(alias))
+        };
+        return live.iter().filter(named).collect();
+    }
+    match live.resolve(user) {
+        Match::None => Vec::new(),
+        Match::One(account) => vec![account],
+        Match::Many(accounts) => accounts,
+    }
+}
+
+fn entries_by_account(desired: &Desired, live: &Live) -> BTreeMap<AccountId, String> {
+    desired
+        .iter()
+        .filter_map(|entry| match live.resolve(&entry.name) {
+            Match::One(account) => Some((account.id.clone(), entry.name.to_string())),
+            Match::None | Match::Many(_) => None,
+        })
+        .collect()
+}
+
+/// Finds when popgate last wrote each account, by target.
+fn since(session: &Session) -> Result<BTreeMap<(String, AccountId), Timestamp>, Failure> {
+    let lines = journal::read_all::<Record>(session.state())
+        .map_err(|error| Failure::operational(error.to_string()))?;
+    let (mut since, mut target) = (BTreeMap::new(), String::new());
+    for line in lines {
+        match line.record {
+            Record::Batch { target: of, .. } => target = of,
+            Record::Outcome { account, outcome: Outcome::Done, .. } => {
+                since.insert((target.clone(), account), line.at);
+            }
+            _ => {}
+        }
+    }
+    Ok(since)
+}
+
+fn table(rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return "No accounts.\n".to_owned();
+    }
+    let head = ["USER", "LIVE", "DESIRED", "WHERE", "SINCE", "WHY"].map(str::to_owned);
+    let day = |at: &Timestamp| at.strftime("%Y-%m-%d %H:%MZ").to_string();
+    let cells = rows.iter().map(|row| {
+        let desired = match (&row.desired, &row.until) {
+            (Some(desired), Some(until)) => format!("{desired} until {until}"),
+            (Some(desired), None) => desired.clone(),
+            (None, _) => "not listed".to_owned(),
+        };
+        [
+            harmless(&row.user),
+            row.live.clone(),
+            desired,
+            row.origin.as_deref().map_or_else(|| "-".to_owned(), harmless),
+            row.since.as_ref().map_or_else(|| "-".to_owned(), day),
+            row.reason.as_deref().map_or_else(|| "-".to_owned(), harmless),
+        ]
+    });
+    let lines: Vec<[String; 6]> = std::iter::once(head).chain(cells).collect();
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 6] = std::array::from_fn(width);
+    let mut out = String::new();
+    for line in &lines {
+        let mut text = String::new();
+        for (cell, width) in line.iter().zip(widths) {
+            let _ = write!(text, "{cell:width$}  ");
+        }
+        out.push_str(text.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+fn csv(rows: &[Row]) -> String {
+    let mut out = "user,account,live,desired,until,origin,since,reason\n".to_owned();
+    for row in rows {
+        let text = |cell: &Option<String>| cell.clone().unwrap_or_default();
+        let cells = [
+            row.user.clone(),
+            row.account.clone().unwrap_or_else(|| row.user.clone()),
+            row.live.clone(),
+            text(&row.desired),
+            text(&row.until),
+            text(&row.origin),
+            row.since.map(|at| at.to_string()).unwrap_or_default(),
+            text(&row.reason),
+        ];
+        let line: Vec<String> = cells.iter().map(|cell| csv_cell(cell)).collect();
+        let _ = writeln!(out, "{}", line.join(","));
+    }
+    out
+}
+
+/// Quotes a cell as RFC 4180 says; one that a spreadsheet would take for a formula is made text.
+pub(super) fn csv_cell(cell: &str) -> String {
+    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let cell = if formula { format!("'{cell}") } else { cell.to_owned() };
+    if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::csv_cell;
+
+    #[test]
+    fn a_csv_cell_neither_breaks_the_line_nor_runs_as_a_formula() {
+        assert_eq!(csv_cell("plain"), "plain");
+        assert_eq!(csv_cell("a,b"), "\"a,b\"");
+        assert_eq!(csv_cell("say \"hi\""), "\"say \"\"hi\"\"\"");
+        assert_eq!(csv_cell("=1+1"), "'=1+1");
+    }
+}

@@ -1,0 +1,70 @@
+//! `popgate restart`: settles what is owed.
+
+use std::sync::{Arc, Mutex};
+
+use super::apply::{conclude, drive_once, mode, open_journal};
+use super::args::Restart as Args;
+use super::exit::Exit;
+use super::progress::Progress;
+use super::session::Session;
+use super::{Failure, handover};
+use crate::daemon::Hooks;
+use crate::engine::effect::Notice;
+use crate::engine::event::{Command, Decision};
+use crate::engine::{Goal, Restarts};
+use crate::journal::entry::{Proof, Record};
+
+pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
+    let command = if args.done {
+        Command::RestartDone { by: session.by() }
+    } else {
+        Command::Restart { by: session.by(), reason: args.reason.clone().filter(|_| args.now) }
+    };
+    if let Some(exit) = handover::ask(session, &command, Exit::RestartOwed).await? {
+        return Ok(exit);
+    }
+    let targets = session.targets()?;
+    let mut held = open_journal(session, "restart")?;
+    let owed = held.ledger.services.values().map(|service| service.debts.len()).sum::<usize>();
+    if owed == 0 {
+        session.render.result("no restart is owed\n");
+        return Ok(Exit::Success);
+    }
+    let failed = |error: crate::journal::JournalError| Failure::operational(error.to_string());
+    let now = session.clock.now().wall;
+    if args.done {
+        let told = Proof::Told { by: session.by() };
+        let services = held.ledger.services.iter();
+        let records: Vec<Record> = services
+            .flat_map(|(key, service)| service.debts.iter().map(move |owed| (key, owed)))
+            .map(|(key, owed)| Record::Settled {
+                service: key.clone(),
+                instance: owed.instance.clone(),
+                proof: told.clone(),
+                covers: owed.last_write,
+            })
+            .collect();
+        held.journal.append(now, &records, true).map_err(failed)?;
+        session.render.result(&format!("settled {owed}\n"));
+        return Ok(Exit::Success);
+    }
+    if let Some(reason) = args.reason.clone().filter(|_| args.now) {
+        let record = Record::Urged { by: session.by(), reason };
+        let (seq, _) = held.journal.append(now, std::slice::from_ref(&record), true).map_err(failed)?;
+        held.ledger.apply(seq, now, &record);
+    }
+    let progress = Mutex::new(Progress::new(session.render, &targets));
+    let mut notice =
+        |notice: &Notice| progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner).notice(notice);
+    let hooks = Hooks {
+        notice: &mut notice,
+        decide: Arc::new(|_| Decision::Decline),
+        requests: None,
+        publish: None,
+        watch: false,
+    };
+    let goal = Goal::Settle(if args.now { Restarts::Forced } else { Restarts::AtOnce });
+    let mode = mode(session, goal, false, None, None);
+    let driven = drive_once(session, &targets, held, mode, hooks).await?;
+    conclude(session, &targets, &driven)
+}

@@ -1,0 +1,208 @@
+//! What every command starts from: settings, time, the printer, and how stores and services are opened.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::args::{Global, LogFormat};
+use super::exit::Exit;
+use super::render::Render;
+use super::{Failure, open as store, who};
+use crate::daemon::clock::NOW_VARIABLE;
+use crate::daemon::world::read_desired;
+use crate::daemon::{Clock, Store, TargetIo};
+use crate::desired::{self, Desired};
+use crate::engine::event::{DesiredRead, ReadFailure};
+use crate::journal::entry::Record;
+use crate::journal::fold::Ledger;
+use crate::journal::{self, keep};
+use crate::model::Digest;
+use crate::plan::policy::Policy;
+use crate::services::Service;
+use crate::settings::{self, DesiredSource, Settings, Target};
+
+/// How long a command waits for files that are just being written.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// One invocation.
+pub(super) struct Session {
+    pub(super) settings: Settings,
+    pub(super) global: Global,
+    pub(super) render: Render,
+    pub(super) clock: Clock,
+}
+
+/// One target with everything that acts on it.
+pub(super) struct Opened {
+    pub(super) name: String,
+    pub(super) directory: PathBuf,
+    pub(super) policy: Policy,
+    pub(super) service: Arc<dyn Service>,
+    target: Target,
+}
+
+impl Session {
+    pub(super) fn open(global: Global, render: Render) -> Result<Self, Failure> {
+        let settings =
+            settings::load(global.config.as_deref(), global.state.as_deref()).map_err(Failure::invalid)?;
+        log(&global, settings.log == settings::LogFormat::Json, render);
+        let clock = Clock::start(std::env::var(NOW_VARIABLE).ok().as_deref());
+        Ok(Self { settings, global, render, clock })
+    }
+
+    /// Returns the state directory.
+    pub(super) fn state(&self) -> &Path {
+        &self.settings.state
+    }
+
+    /// Opens the targets that were asked for; nothing is contacted yet.
+    pub(super) fn targets(&self) -> Result<Vec<Opened>, Failure> {
+        let wanted = self.global.target.as_deref();
+        if let Some(wanted) = wanted
+            && !self.settings.targets.contains_key(wanted)
+        {
+            let known: Vec<_> = self.settings.targets.keys().cloned().collect();
+            return Err(Failure::usage(format!("no target `{wanted}` in the settings"))
+                .help(format!("the targets are: {}", known.join(", "))));
+        }
+        let chosen =
+            self.settings.targets.iter().filter(|(name, _)| wanted.is_none_or(|wanted| wanted == *name));
+        chosen.map(|(name, target)| open(name, target)).collect()
+    }
+
+    /// Returns the one target, for commands that can do only one.
+    pub(super) fn one_target(&self) -> Result<Opened, Failure> {
+        let mut targets = self.targets()?;
+        match (targets.pop(), targets.is_empty()) {
+            (Some(only), true) => Ok(only),
+            _ => {
+                Err(Failure::usage("the settings name several targets").help("choose one with --target NAME"))
+            }
+        }
+    }
+
+    /// Folds the journal without taking its lock.
+    pub(super) fn ledger(&self) -> Result<Ledger, Failure> {
+        let lines = journal::read_current::<Record>(self.state())
+            .map_err(|error| Failure::operational(error.to_string()))?;
+        let mut ledger = Ledger::default();
+        for line in &lines {
+            ledger.apply(line.seq, line.at, &line.record);
+        }
+        Ok(ledger)
+    }
+
+    /// Loads a desired state that was kept. One that is gone or damaged is as good as none.
+    pub(super) fn kept(&self, target: &str, digest: Option<Digest>) -> Option<Desired> {
+        let digest = digest?;
+        let files = match keep::load(self.state(), target, digest) {
+            Ok(files) => files,
+            Err(error) => {
+                tracing::warn!("Cannot load the desired state {} that was kept: {error}.", digest.short());
+                return None;
+            }
+        };
+        desired::read(files).ok().filter(|desired| desired.digest() == digest)
+    }
+
+    /// Reads desired directories, all of them, before any problem is reported.
+    pub(super) fn desired(&self, targets: &[Opened]) -> Result<Vec<DesiredRead>, Failure> {
+        let (mut reads, mut diagnostics) = (Vec::new(), Vec::new());
+        for target in targets {
+            match self.read_settled(&target.directory)? {
+                Ok(read) => {
+                    diagnostics.extend(crate::plan::refuse_listed(&read.desired, &target.policy));
+                    reads.push(read);
+                }
+                Err(problems) => diagnostics.extend(problems),
+            }
+        }
+        if diagnostics.is_empty() { Ok(reads) } else { Err(Failure::invalid(diagnostics)) }
+    }
+
+    /// Reads one directory; the inner error are its problems.
+    pub(super) fn read_settled(
+        &self,
+        directory: &Path,
+    ) -> Result<Result<DesiredRead, Vec<crate::diagnostic::Diagnostic>>, Failure> {
+        let start = self.clock.now().mono;
+        loop {
+            match read_desired(directory) {
+                Ok(read) => return Ok(Ok(read)),
+                Err(ReadFailure::Invalid(diagnostics)) => return Ok(Err(diagnostics)),
+                Err(ReadFailure::Moving(what)) if self.clock.now().mono - start > SETTLE => {
+                    let message = format!("the files in {} keep changing: {what}", directory.display());
+                    return Err(Failure::operational(message)
+                        .help("wait until whatever writes them is done; remove a stale .git/index.lock"));
+                }
+                Err(ReadFailure::Moving(_)) => std::thread::sleep(Duration::from_millis(100)),
+            }
+        }
+    }
+
+    /// Returns who runs this.
+    pub(super) fn by(&self) -> String {
+        who::who()
+    }
+}
+
+impl Opened {
+    /// Opens the store for reading only.
+    pub(super) fn reader(&self) -> Result<Arc<dyn crate::stores::Reader>, Failure> {
+        Ok(store::reader(&self.target.store))
+    }
+
+    /// Opens what the driver acts on.
+    pub(super) fn io(&self, writes: bool) -> Result<TargetIo, Failure> {
+        let store = if writes {
+            Store::Write(store::writer(&self.target.store))
+        } else {
+            Store::Read(self.reader()?)
+        };
+        Ok(TargetIo { directory: self.directory.clone(), store })
+    }
+}
+
+fn open(name: &str, target: &Target) -> Result<Opened, Failure> {
+    let directory = match &target.desired {
+        DesiredSource::Directory(directory) => directory.clone(),
+        DesiredSource::Git { .. } => {
+            return Err(Failure::new(
+                Exit::Invalid,
+                format!("target `{name}`: a git source is not built into this version"),
+            )
+            .help("keep a checkout and name its directory: `desired: /srv/git/desired-state`"));
+        }
+    };
+    let service = store::service(&target.service);
+    let mut policy = target.policy.clone();
+    policy.service = service.profile();
+    Ok(Opened { name: name.to_owned(), directory, policy, service, target: target.clone() })
+}
+
+/// Returns the services of these targets by key; targets with equal keys share one.
+pub(super) fn services(targets: &[Opened]) -> BTreeMap<String, Arc<dyn Service>> {
+    targets.iter().map(|target| (target.policy.service.key.clone(), Arc::clone(&target.service))).collect()
+}
+
+fn log(global: &Global, json: bool, render: Render) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (false, 0) => "info",
+        (false, 1) => "debug",
+        (false, _) => "trace",
+    };
+    let filter = EnvFilter::new(format!("warn,popgate={level}"));
+    let json = global.log_format.map_or(json, |format| format == LogFormat::Json);
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A second subscriber is impossible here: this runs once in the process.
+    if json {
+        drop(log.json().flatten_event(true).try_init());
+    } else {
+        drop(log.with_ansi(render.color_messages).try_init());
+    }
+}

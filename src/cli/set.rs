@@ -1,0 +1,53 @@
+//! `popgate set`: edits one entry in place and shows the difference.
+
+use similar::TextDiff;
+
+use super::Failure;
+use super::args::Set as Args;
+use super::exit::Exit;
+use super::session::Session;
+use crate::desired::{self, SourceFile};
+use crate::model::Access;
+
+pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
+    if args.access == Access::Disabled && args.until.is_some() {
+        return Err(Failure::usage("--until goes with `enabled` only").help("`disabled` has no end"));
+    }
+    let target = session.one_target()?;
+    let files: Vec<SourceFile> = match session.read_settled(&target.directory)? {
+        Ok(read) => read.desired.files().map(|(file, _)| file.clone()).collect(),
+        Err(diagnostics) => return Err(Failure::invalid(diagnostics)),
+    };
+    let edit = desired::set(
+        &files,
+        &args.user,
+        args.access,
+        args.until,
+        args.reason.as_deref(),
+        args.file.as_deref(),
+    )
+    .map_err(|diagnostic| Failure::invalid(vec![diagnostic]))?;
+    let path = target.directory.join(&edit.path);
+    if !edit.is_change() {
+        session.render.remark(&format!("{} says so already.", path.display()));
+        return Ok(Exit::Success);
+    }
+    let name = path.display().to_string();
+    let before = edit.before.as_deref().unwrap_or_default();
+    let diff = TextDiff::from_lines(before, &*edit.after);
+    session.render.result(&diff.unified_diff().context_radius(3).header(&name, &name).to_string());
+    if args.dry_run {
+        return Ok(Exit::Success);
+    }
+    // The file may have changed since it was read; an edit of an old text would undo that.
+    let now = std::fs::read(&path).unwrap_or_default();
+    if now != before.as_bytes() {
+        return Err(
+            Failure::operational(format!("{name} changed while it was edited")).help("run the command again")
+        );
+    }
+    crate::replace::replace(&path, edit.after.as_bytes())
+        .map_err(|error| Failure::operational(format!("writing {name}: {error}")))?;
+    session.render.remark(&format!("Wrote {name}. Commit it, or let the daemon see it."));
+    Ok(Exit::Success)
+}

@@ -1,0 +1,58 @@
+//! `popgate status`: from the running daemon, or else from the journal.
+
+use std::time::Duration;
+
+use super::Failure;
+use super::args::{Format, Status as Args};
+use super::exit::Exit;
+use super::session::Session;
+use crate::engine::status::{Status, of_ledger};
+use crate::report;
+use crate::web::client;
+
+pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
+    let start = session.clock.now().mono;
+    let status = loop {
+        let status = ask(session).await?;
+        let settled = status.targets.iter().all(|target| target.converged);
+        if !args.wait || settled && status.live {
+            break status;
+        }
+        if !status.live {
+            return Err(Failure::operational("no daemon is running, so there is nothing to wait for")
+                .help("start one with `popgate run`"));
+        }
+        if session.clock.now().mono - start > Duration::from_secs(args.timeout) {
+            show(session, &status, args.format);
+            return Err(Failure::operational(format!("not as desired after {} s", args.timeout)));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    show(session, &status, args.format);
+    Ok(Exit::Success)
+}
+
+async fn ask(session: &Session) -> Result<Status, Failure> {
+    let daemon =
+        client::status(session.state()).await.map_err(|error| Failure::operational(error.to_string()))?;
+    if let Some(daemon) = daemon {
+        return Ok(daemon.status);
+    }
+    let mut status = of_ledger(&session.ledger()?);
+    // The journal knows services by key; a person knows them by name.
+    for target in session.targets()? {
+        for service in status.services.iter_mut().filter(|service| service.name == target.policy.service.key)
+        {
+            service.name.clone_from(&target.policy.service.name);
+        }
+    }
+    Ok(status)
+}
+
+fn show(session: &Session, status: &Status, format: Format) {
+    let mut out = session.render.stream();
+    let _ = match format {
+        Format::Text => report::status::text(status, &session.settings.timezone, &mut out),
+        Format::Json => report::status::json(status, &mut out),
+    };
+}

@@ -1,0 +1,11 @@
+//! Who is at the keyboard, for the journal.
+
+/// Returns the person's name, also behind sudo.
+pub(super) fn who() -> String {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".to_owned());
+    match variable("SUDO_USER") {
+        Some(person) if person != user => format!("{person} (as {user})"),
+        _ => user,
+    }
+}

@@ -1,0 +1,39 @@
+//! The clocks. Everything else is told what time it is.
+
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::model::Now;
+
+/// Names the moment that the wall clock shows when the process starts; for tests and demonstrations.
+pub const NOW_VARIABLE: &str = "POPGATE_NOW";
+
+/// Reads both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: Instant,
+    /// A fixed wall-clock start, instead of the system's.
+    wall: Option<Timestamp>,
+}
+
+impl Clock {
+    /// Starts the monotonic clock. `fixed` is the text of [`NOW_VARIABLE`]; anything but a timestamp is ignored.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads clocks")]
+    pub fn start(fixed: Option<&str>) -> Self {
+        Self { start: Instant::now(), wall: fixed.and_then(|text| text.parse().ok()) }
+    }
+
+    /// Returns the present moment.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads clocks")]
+    pub fn now(&self) -> Now {
+        let mono: Duration = self.start.elapsed();
+        let wall = match self.wall {
+            Some(start) => start
+                .checked_add(SignedDuration::try_from(mono).unwrap_or_default())
+                .unwrap_or(Timestamp::MAX),
+            None => Timestamp::now(),
+        };
+        Now { mono, wall }
+    }
+}

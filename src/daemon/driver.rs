@@ -1,0 +1,314 @@
+//! The loop: effects out, inputs in, one at a time.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use super::clock::Clock;
+use super::signals::{Asked, Signals};
+use super::world::{Store, World, read_desired};
+use crate::engine::Engine;
+use crate::engine::effect::{Effect, Notice};
+use crate::engine::event::{Answer, Command, Decision, Input, ReadFailure, Ticket};
+use crate::journal::entry::Record;
+use crate::journal::keep;
+use crate::model::{Fault, Outcome};
+use crate::plan::Plan;
+use crate::source::watch::Watch;
+use crate::web::{Request, Snapshot};
+
+/// How many bytes a segment of the journal may have before a new one is begun.
+const SEGMENT: u64 = 64 << 20;
+
+/// What the driver needs from whoever drives.
+pub struct Hooks<'a> {
+    /// Hears everything the engine has to say.
+    pub notice: &'a mut (dyn FnMut(&Notice) + Send),
+    /// Shows a plan and says what shall become of it; may block, for it may ask a person.
+    pub decide: Arc<dyn Fn(&Plan) -> Decision + Send + Sync>,
+    /// Operators' requests.
+    pub requests: Option<mpsc::Receiver<Request>>,
+    /// Where the state is published.
+    pub publish: Option<watch::Sender<Arc<Snapshot>>>,
+    /// Whether the directories are watched.
+    pub watch: bool,
+}
+
+/// How driving ended.
+#[derive(Debug)]
+pub struct Driven {
+    /// The engine, for its results.
+    pub engine: Engine,
+    /// The number of the signal that ended it, if one did.
+    pub signal: Option<i32>,
+}
+
+/// What ends a daemon for good.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// Signals cannot be caught.
+    #[error("listening for signals")]
+    Signals(#[source] std::io::Error),
+    /// The journal is broken in this process.
+    #[error("the journal is broken: {0}")]
+    Journal(String),
+}
+
+/// Drives an engine until it is finished.
+pub async fn drive(
+    engine: Engine,
+    world: World,
+    clock: Clock,
+    mut hooks: Hooks<'_>,
+) -> Result<Driven, Fatal> {
+    let mut signals = Signals::listen().map_err(Fatal::Signals)?;
+    let (inputs, mut incoming) = mpsc::unbounded_channel();
+    let mut requests = hooks.requests.take();
+    let mut driver = Driver {
+        engine,
+        watches: BTreeMap::new(),
+        world: Arc::new(world),
+        clock,
+        inputs,
+        tasks: JoinSet::new(),
+        replies: BTreeMap::new(),
+        tickets: 0,
+        broken: Arc::default(),
+        started: clock.now().wall,
+    };
+    if hooks.watch {
+        driver.watch();
+    }
+    let mut signal = None;
+    driver.input(Input::Tick);
+    loop {
+        while let Some(effect) = driver.engine.poll_effect() {
+            driver.perform(effect, &mut hooks);
+        }
+        driver.rotate();
+        if let Some(publish) = &hooks.publish {
+            publish.send_replace(Arc::new(driver.snapshot()));
+        }
+        if driver.engine.finished() {
+            break;
+        }
+        if let Some(why) = driver.broken.get() {
+            return Err(Fatal::Journal(why.clone()));
+        }
+        let wakeup = driver.engine.next_wakeup(driver.clock.now());
+        tokio::select! {
+            biased;
+            asked = signals.next() => match asked {
+                Asked::Stop(_) if signal.is_some() => driver.input(Input::Abort),
+                Asked::Stop(number) => {
+                    signal = Some(number);
+                    driver.input(Input::Stop);
+                }
+                Asked::LookAgain => driver.operator(Command::Reconcile { by: "SIGHUP".to_owned() }, None),
+            },
+            Some(input) = incoming.recv() => driver.input(input),
+            Some(request) = receive(&mut requests) => driver.operator(request.command, Some(request.reply)),
+            () = tokio::time::sleep(wakeup.unwrap_or_default()), if wakeup.is_some() => driver.input(Input::Tick),
+        }
+        while driver.tasks.try_join_next().is_some() {}
+    }
+    Ok(Driven { engine: driver.engine, signal })
+}
+
+async fn receive(requests: &mut Option<mpsc::Receiver<Request>>) -> Option<Request> {
+    match requests {
+        Some(requests) => requests.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Driver {
+    engine: Engine,
+    world: Arc<World>,
+    watches: BTreeMap<String, Watch>,
+    clock: Clock,
+    inputs: mpsc::UnboundedSender<Input>,
+    tasks: JoinSet<()>,
+    replies: BTreeMap<Ticket, oneshot::Sender<Result<String, String>>>,
+    tickets: Ticket,
+    broken: Arc<OnceLock<String>>,
+    started: jiff::Timestamp,
+}
+
+impl Driver {
+    fn input(&mut self, input: Input) {
+        self.engine.handle(input, self.clock.now());
+    }
+
+    fn operator(&mut self, command: Command, reply: Option<oneshot::Sender<Result<String, String>>>) {
+        self.tickets += 1;
+        if let Some(reply) = reply {
+            self.replies.insert(self.tickets, reply);
+        }
+        self.input(Input::Operator { ticket: self.tickets, command });
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            status: self.engine.status(self.clock.now()),
+            plans: self.world.targets.keys().filter_map(|name| self.engine.plan(name).cloned()).collect(),
+            pid: std::process::id(),
+            started: self.started,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    fn watch(&mut self) {
+        for (name, target) in &self.world.targets {
+            let (inputs, target_name) = (self.inputs.clone(), name.clone());
+            let hint = move || {
+                // The driver may be gone already; then nobody needs the hint.
+                drop(inputs.send(Input::Hint { target: target_name.clone() }));
+            };
+            match crate::source::watch::watch(&target.directory, hint) {
+                Ok(watch) => drop(self.watches.insert(name.clone(), watch)),
+                Err(error) => tracing::warn!(
+                    target = %name,
+                    "Cannot watch {}: {error}. Changes are seen at the next resync only.",
+                    target.directory.display()
+                ),
+            }
+        }
+    }
+
+    fn answer(&mut self, ticket: Ticket, work: impl Future<Output = Answer> + Send + 'static) {
+        let inputs = self.inputs.clone();
+        self.tasks.spawn(async move {
+            let answer = work.await;
+            drop(inputs.send(Input::Answer { ticket, answer }));
+        });
+    }
+
+    fn perform(&mut self, effect: Effect, hooks: &mut Hooks<'_>) {
+        match effect {
+            Effect::Tell(notice) => (hooks.notice)(&notice),
+            Effect::Reply { ticket, reply } => {
+                if let Some(to) = self.replies.remove(&ticket) {
+                    drop(to.send(reply));
+                }
+            }
+            Effect::Present { ticket, plan } => {
+                let decide = Arc::clone(&hooks.decide);
+                self.answer(ticket, async move {
+                    let decision = tokio::task::spawn_blocking(move || decide(&plan)).await;
+                    Answer::Decided(decision.unwrap_or(Decision::Decline))
+                });
+            }
+            Effect::ReadDesired { ticket, target } => {
+                if let Some(watch) = self.watches.get_mut(&target) {
+                    if let Err(error) = watch.renew() {
+                        tracing::debug!("Watching again failed: {error}.");
+                    }
+                }
+                let Some(directory) = self.world.targets.get(&target).map(|io| io.directory.clone()) else {
+                    return;
+                };
+                self.answer(ticket, async move {
+                    let read = tokio::task::spawn_blocking(move || read_desired(&directory)).await;
+                    Answer::Desired(
+                        read.unwrap_or_else(|_| Err(ReadFailure::Moving("the reader stopped".to_owned()))),
+                    )
+                });
+            }
+            Effect::Keep { ticket, target, desired, mut retain } => {
+                let state = self.world.state.clone();
+                self.answer(ticket, async move {
+                    let kept = tokio::task::spawn_blocking(move || {
+                        keep::keep(&state, &target, desired.digest(), desired.files().map(|(file, _)| file))
+                            .map_err(|error| error.to_string())?;
+                        retain.push(desired.digest());
+                        if let Err(error) = keep::prune(&state, &target, &retain) {
+                            tracing::debug!("Old desired states stay on disk: {error}.");
+                        }
+                        Ok(())
+                    });
+                    Answer::Kept(kept.await.unwrap_or_else(|_| Err("the writer stopped".to_owned())))
+                });
+            }
+            Effect::ReadLive { ticket, target } => {
+                let Some(reader) = self.world.targets.get(&target).map(|io| io.store.reader()) else {
+                    return;
+                };
+                self.answer(ticket, async move { Answer::Live(reader.read().await) });
+            }
+            Effect::Append { ticket, at, records, sync } => self.append(ticket, at, records, sync),
+            Effect::Write { ticket, target, chunk } => {
+                let writer = match self.world.targets.get(&target).map(|io| io.store.clone()) {
+                    Some(Store::Write(writer)) => writer,
+                    // There is no way to write through a reader; nothing was sent.
+                    Some(Store::Read(_)) | None => {
+                        let outcomes = vec![Outcome::NotApplied(Fault::Denied); chunk.len()];
+                        return self.answer(ticket, async move { Answer::Written(outcomes) });
+                    }
+                };
+                self.answer(ticket, async move { Answer::Written(writer.write(&chunk).await) });
+            }
+            Effect::Observe { ticket, service } => {
+                let Some(service) = self.service(&service) else { return };
+                self.answer(ticket, async move { Answer::Observed(service.observe().await) });
+            }
+            Effect::Restart { ticket, service, instance, disabled } => {
+                let Some(service) = self.service(&service) else { return };
+                self.answer(
+                    ticket,
+                    async move { Answer::Restarted(service.restart(&instance, &disabled).await) },
+                );
+            }
+            Effect::Ready { ticket, service, instance } => {
+                let Some(service) = self.service(&service) else { return };
+                self.answer(ticket, async move { Answer::Ready(service.ready(&instance).await) });
+            }
+        }
+    }
+
+    /// Begins a new segment of the journal when the present one is large, between two batches only.
+    fn rotate(&mut self) {
+        let Some(journal) = self.world.journal.as_ref().filter(|_| self.engine.idle()) else { return };
+        let mut journal = journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if journal.segment_len() < SEGMENT {
+            return;
+        }
+        let state = Record::State { ledger: Box::new(self.engine.ledger().clone()) };
+        match journal.rotate(self.clock.now().wall, &state) {
+            Ok(seq) => self.engine.rotated(seq),
+            // The old segment goes on; its next record says whether the disk is full.
+            Err(error) => tracing::warn!("The journal's segment stays as large as it is: {error}."),
+        }
+    }
+
+    fn service(&self, key: &str) -> Option<Arc<dyn crate::services::Service>> {
+        self.world.services.get(key).cloned()
+    }
+
+    fn append(&mut self, ticket: Ticket, at: jiff::Timestamp, records: Vec<Record>, sync: bool) {
+        let Some(journal) = self.world.journal.clone() else {
+            let refused = Answer::Appended(Err("this process has no journal".to_owned()));
+            return self.answer(ticket, async move { refused });
+        };
+        let broken = Arc::clone(&self.broken);
+        self.answer(ticket, async move {
+            let appended = tokio::task::spawn_blocking(move || {
+                let mut journal = journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let appended = journal.append(at, &records, sync).map(|(first, _)| first);
+                appended.map_err(|error| {
+                    let why = error.to_string();
+                    if journal.is_broken() {
+                        // The first reason is the one to tell.
+                        drop(broken.set(why.clone()));
+                    }
+                    why
+                })
+            });
+            Answer::Appended(
+                appended.await.unwrap_or_else(|_| Err("the journal's writer stopped".to_owned())),
+            )
+        });
+    }
+}

@@ -1,0 +1,74 @@
+//! The things the driver acts on: directories, stores, services, the journal.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use crate::desired;
+use crate::diagnostic::Diagnostic;
+use crate::engine::event::{DesiredRead, ReadFailure};
+use crate::journal::Journal;
+use crate::journal::entry::Record;
+use crate::services::Service;
+use crate::source::{self, ReadProblem};
+use crate::stores::{Reader, Writer};
+
+/// Everything outside the engine.
+pub struct World {
+    /// Each target's files and store.
+    pub targets: BTreeMap<String, TargetIo>,
+    /// Services by key.
+    pub services: BTreeMap<String, Arc<dyn Service>>,
+    /// Where desired states are kept.
+    pub state: PathBuf,
+    /// The journal; a daemon that only observes has none.
+    pub journal: Option<Arc<Mutex<Journal<Record>>>>,
+}
+
+/// One target's files and store.
+pub struct TargetIo {
+    /// The desired directory.
+    pub directory: PathBuf,
+    /// The store.
+    pub store: Store,
+}
+
+/// A store, as far as this process may use it.
+#[derive(Clone)]
+pub enum Store {
+    /// It can be read; there is no way to write it.
+    Read(Arc<dyn Reader>),
+    /// It can be written.
+    Write(Arc<dyn Writer>),
+}
+
+impl Store {
+    /// Returns the reading half.
+    pub fn reader(&self) -> Arc<dyn Reader> {
+        match self {
+            Self::Read(reader) => Arc::clone(reader),
+            Self::Write(writer) => Arc::clone(writer) as Arc<dyn Reader>,
+        }
+    }
+}
+
+/// Reads a desired directory once, consistently, and judges it.
+pub fn read_desired(directory: &std::path::Path) -> Result<DesiredRead, ReadFailure> {
+    let reading = source::directory::read(directory).map_err(|problem| match problem {
+        ReadProblem::Moving { what } => ReadFailure::Moving(what),
+        ReadProblem::Invalid(diagnostics) => ReadFailure::Invalid(located(directory, diagnostics)),
+    })?;
+    let commit = source::commit_of(directory).map(|commit| commit.to_string());
+    match desired::read(reading.files) {
+        Ok(desired) => Ok(DesiredRead { desired, commit }),
+        Err(diagnostics) => Err(ReadFailure::Invalid(located(directory, diagnostics))),
+    }
+}
+
+/// Names the files of diagnostics so that a person can open them from where they are.
+fn located(directory: &std::path::Path, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    for label in diagnostics.iter_mut().flat_map(|diagnostic| &mut diagnostic.labels) {
+        label.path = directory.join(&label.path).display().to_string();
+    }
+    diagnostics
+}

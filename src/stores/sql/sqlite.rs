@@ -1,0 +1,113 @@
+//! Access in a `SQLite` file: one that a mail server reads, or popgate's own.
+//!
+//! Reading opens the file read-only, each time anew; writing keeps one connection while a batch lasts, and no
+//! longer: an idle connection would keep a write-ahead log beside the file, and who then replaces the file gets
+//! the old log on top of the new one. The file is never replaced by popgate, a foreign one is never created and its
+//! journal mode never changed, and `immutable` is never used, because it reads a database that somebody else
+//! writes without looking at his locks.
+
+mod connect;
+mod fault;
+mod permissions;
+mod preflight;
+mod read;
+mod shape;
+mod write;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio::task::spawn_blocking;
+
+use super::Table;
+use crate::model::{Fault, Finding, Live, Outcome};
+use crate::plan::Change;
+use crate::stores::{Reader, StoreError, Writer};
+
+/// How many changes go into one transaction. Long enough that its one fsync does not count, short enough that a
+/// mail server in rollback mode waits for no more than some milliseconds.
+const CHUNK: usize = 1_000;
+
+/// A store in one table of a `SQLite` file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    table: Arc<Table>,
+    writing: Arc<Mutex<write::Writing>>,
+}
+
+/// Makes a store from its settings. Touches no file: whatever is wrong is said by the first read.
+pub fn open(mut table: Table) -> SqliteStore {
+    // Absolute, because SQLite takes `file:` and `:memory:` at the start of a name for something else.
+    if let Ok(path) = std::path::absolute(&table.path) {
+        table.path = path;
+    }
+    SqliteStore { table: Arc::new(table), writing: Arc::default() }
+}
+
+#[async_trait]
+impl Reader for SqliteStore {
+    fn name(&self) -> String {
+        format!("sqlite {}", self.table.path.display())
+    }
+
+    async fn read(&self) -> Result<Live, StoreError> {
+        let table = Arc::clone(&self.table);
+        let writing = Arc::clone(&self.writing);
+        let live = spawn_blocking(move || {
+            // Whoever reads begins a new turn, so the last batch is over; unless a chunk is being written just now.
+            if let Ok(mut writing) = writing.try_lock() {
+                writing.close();
+            }
+            read::live(&table)
+        });
+        live.await.unwrap_or_else(|stopped| {
+            Err(StoreError {
+                what: format!("reading {} stopped: {stopped}", self.name()),
+                fault: Fault::TRANSIENT,
+                help: None,
+            })
+        })
+    }
+
+    async fn preflight(&self) -> Vec<Finding> {
+        let table = Arc::clone(&self.table);
+        let writing = Arc::clone(&self.writing);
+        let findings = spawn_blocking(move || {
+            let replaced = lock(&writing).was_replaced(&table);
+            preflight::findings(&table, replaced)
+        });
+        findings.await.unwrap_or_else(|stopped| {
+            vec![Finding::error(
+                format!("looking at {} stopped: {stopped}", self.name()),
+                "report this as a bug",
+            )]
+        })
+    }
+}
+
+#[async_trait]
+impl Writer for SqliteStore {
+    async fn write(&self, chunk: &[Change]) -> Vec<Outcome> {
+        let table = Arc::clone(&self.table);
+        let writing = Arc::clone(&self.writing);
+        let changes = chunk.to_vec();
+        spawn_blocking(move || lock(&writing).chunk(&table, &changes)).await.unwrap_or_else(|stopped| {
+            tracing::error!(store = %self.name(), %stopped, "writing stopped");
+            vec![Outcome::Unknown; chunk.len()]
+        })
+    }
+
+    fn chunk_size(&self) -> usize {
+        CHUNK
+    }
+}
+
+/// Locks the connection. After a panic it is closed, which rolls its transaction back.
+fn lock(writing: &Mutex<write::Writing>) -> MutexGuard<'_, write::Writing> {
+    writing.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
+        let mut guard = poisoned.into_inner();
+        guard.close();
+        writing.clear_poison();
+        guard
+    })
+}

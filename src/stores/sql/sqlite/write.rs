@@ -1,0 +1,406 @@
+//! Writing one chunk: one transaction that takes the write lock first, so that what it looks at stays so.
+
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{CachedStatement, Connection, Result, ToSql, Transaction, TransactionBehavior};
+
+use super::connect::{self, Connected, Identity};
+use super::shape::{self, Shape};
+use super::{CHUNK, fault, read};
+use crate::model::{Fault, Outcome, State};
+use crate::plan::Change;
+use crate::stores::StoreError;
+use crate::stores::sql::text::{self, Keys};
+use crate::stores::sql::{SqlValue, Table, wire};
+
+/// The side of a store that writes.
+#[derive(Debug, Default)]
+pub(super) struct Writing {
+    /// The connection of the batch under way.
+    connected: Option<Connected>,
+    /// The file that was written last.
+    last: Option<Identity>,
+}
+
+impl Writing {
+    /// Writes the changes and says what became of each, in the same order.
+    pub(super) fn chunk(&mut self, table: &Table, changes: &[Change]) -> Vec<Outcome> {
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        let written = self.connected(table).and_then(|connected| {
+            let mut outcomes = commit(&connected.connection, table, changes)?;
+            doubt_a_replaced_file(connected, table, &mut outcomes);
+            Ok(outcomes)
+        });
+        // A chunk that is not full is the last one of its batch.
+        if written.is_err() || changes.len() < CHUNK {
+            self.close();
+        }
+        written.unwrap_or_else(|error| {
+            let help = error.help.as_deref().unwrap_or_default();
+            tracing::warn!(changes = changes.len(), "nothing written: {}: {help}.", error.what);
+            vec![Outcome::NotApplied(error.fault); changes.len()]
+        })
+    }
+
+    /// Closes the connection. The last one to close a database in WAL mode moves its log into the file.
+    pub(super) fn close(&mut self) {
+        self.connected = None;
+    }
+
+    /// Tells whether the path leads to another file than the one that was written last.
+    pub(super) fn was_replaced(&self, table: &Table) -> bool {
+        self.last.is_some_and(|last| Identity::now(table).is_some_and(|now| now != last))
+    }
+
+    /// Returns the connection, opened anew if the path leads to another file than it used to.
+    fn connected(&mut self, table: &Table) -> Result<&Connected, StoreError> {
+        if self.was_replaced(table) {
+            let store = table.path.display();
+            tracing::warn!(%store, "the database file is another one than at the last write; opening the new one.");
+        }
+        let connected = match self.connected.take().filter(|connected| connected.is_current(table)) {
+            Some(connected) => connected,
+            None => open(table)?,
+        };
+        self.last = Some(connected.file());
+        Ok(self.connected.insert(connected))
+    }
+}
+
+fn open(table: &Table) -> Result<Connected, StoreError> {
+    table.check()?;
+    let connected = connect::writing(table)?;
+    if table.create {
+        make_durable(&connected.connection).map_err(|error| fault::explain(table, "preparing", &error))?;
+    }
+    Ok(connected)
+}
+
+/// Prepares popgate's own database. An empty one becomes WAL, so that readers and the writer never wait for each
+/// other; where the file system cannot do that, `SQLite` stays with its journal.
+fn make_durable(connection: &Connection) -> Result<()> {
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+    if pages == 0 {
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    }
+    Ok(())
+}
+
+/// Runs the transaction. An error means that nothing at all was written.
+fn commit(connection: &Connection, table: &Table, changes: &[Change]) -> Result<Vec<Outcome>, StoreError> {
+    let explained = |error| fault::explain(table, "writing", &error);
+    let transaction =
+        Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(explained)?;
+    let shape = shape_to_write(&transaction, table)?;
+    let mut rows =
+        Rows::prepare(&transaction, table, &shape).map_err(|error| read::unprepared(table, &error))?;
+    let mut outcomes = Vec::with_capacity(changes.len());
+    let mut refusals = Refusals::default();
+    for change in changes {
+        match rows.apply(change) {
+            Ok(outcome) => {
+                if matches!(&outcome, Outcome::NotApplied(fault) if !fault.is_transient()) {
+                    refusals.note(change, "more than one row has this key, or a trigger undid the change");
+                }
+                outcomes.push(outcome);
+            }
+            Err(error) if fault::is_of_one_row(&error) => {
+                refusals.note(change, &fault::words(&error));
+                outcomes.push(Outcome::NotApplied(Fault::Invalid));
+                if transaction.is_autocommit() {
+                    // A trigger with RAISE(ROLLBACK) took the whole transaction with it.
+                    outcomes.iter_mut().filter(|outcome| **outcome == Outcome::Done).for_each(undo);
+                    outcomes.resize(changes.len(), Outcome::NotApplied(Fault::TRANSIENT));
+                    refusals.tell(table);
+                    return Ok(outcomes);
+                }
+            }
+            Err(error) => return Err(explained(error)),
+        }
+    }
+    refusals.tell(table);
+    drop(rows);
+    if let Err(error) = transaction.execute_batch("COMMIT") {
+        let undone = transaction.is_autocommit() || transaction.execute_batch("ROLLBACK").is_ok();
+        if undone && fault::is_certainly_undone(&error) {
+            return Err(explained(error));
+        }
+        tracing::warn!("{}: it is not known whether the changes were written.", explained(error).what);
+        become_unknown(&mut outcomes);
+    }
+    Ok(outcomes)
+}
+
+/// Looks at the table inside the transaction; makes popgate's own if it is not there.
+fn shape_to_write(transaction: &Connection, table: &Table) -> Result<Shape, StoreError> {
+    let explained = |error| fault::explain(table, "writing", &error);
+    let mut shape = shape::of(transaction, table).map_err(explained)?;
+    if shape.is_none() && table.create {
+        transaction.execute_batch(&text::create(table)).map_err(explained)?;
+        shape = shape::of(transaction, table).map_err(explained)?;
+    }
+    let shape = shape.ok_or_else(|| shape::no_table(transaction, table))?;
+    shape.fits(table)?;
+    shape.takes_writes(table)?;
+    Ok(shape)
+}
+
+/// What went into a file that has lost its place may or may not be in the one that took it.
+fn doubt_a_replaced_file(connected: &Connected, table: &Table, outcomes: &mut [Outcome]) {
+    if !connected.is_current(table) {
+        tracing::warn!("{}: the changes went into the old one.", connect::replaced(table).what);
+        become_unknown(outcomes);
+    }
+}
+
+fn become_unknown(outcomes: &mut [Outcome]) {
+    outcomes
+        .iter_mut()
+        .filter(|outcome| **outcome == Outcome::Done)
+        .for_each(|outcome| *outcome = Outcome::Unknown);
+}
+
+fn undo(outcome: &mut Outcome) {
+    *outcome = Outcome::NotApplied(Fault::TRANSIENT);
+}
+
+/// The statements of one transaction.
+struct Rows<'a> {
+    transaction: &'a Connection,
+    table: &'a Table,
+    keys: Keys,
+    /// Whether one statement cannot be trusted to change exactly one row to exactly the wanted value.
+    careful: bool,
+    look: CachedStatement<'a>,
+    update: CachedStatement<'a>,
+    update_from: CachedStatement<'a>,
+    insert: Option<CachedStatement<'a>>,
+}
+
+/// What stands under a key.
+enum Seen {
+    Nothing,
+    One(State),
+    Several,
+}
+
+impl<'a> Rows<'a> {
+    fn prepare(transaction: &'a Connection, table: &'a Table, shape: &Shape) -> Result<Self> {
+        let keys = shape.keys(table);
+        Ok(Self {
+            transaction,
+            table,
+            keys,
+            careful: !shape.triggers.is_empty() || !shape.key_is_unique || keys == Keys::AsTheyCome,
+            look: transaction.prepare_cached(&text::look(table, keys))?,
+            update: transaction.prepare_cached(&text::update(table, keys))?,
+            update_from: transaction.prepare_cached(&text::update_from(table, keys))?,
+            insert: table.create.then(|| transaction.prepare_cached(&text::insert(table))).transpose()?,
+        })
+    }
+
+    /// Applies one change if the row still is as the plan saw it.
+    fn apply(&mut self, change: &Change) -> Result<Outcome> {
+        let key = Key::of(change, self.keys);
+        let wanted = self.table.value(change.to);
+        if let State::Is(from) = change.from
+            && from != change.to
+            && !self.careful
+        {
+            let from = self.table.value(from);
+            if execute(&mut self.update_from, &[&key.text, &key.number, wanted, from])? == 1 {
+                return Ok(Outcome::Done);
+            }
+        }
+        match self.look(&key)? {
+            Seen::Several => Ok(Outcome::NotApplied(Fault::Ambiguous)),
+            Seen::Nothing if change.from == State::Missing && self.insert.is_some() => {
+                self.change(&key, change, |rows| match &mut rows.insert {
+                    Some(insert) => execute(insert, &[&key.text, wanted]),
+                    None => Ok(0),
+                })
+            }
+            Seen::Nothing => Ok(Outcome::Missing),
+            Seen::One(now) if now.is(change.to) => Ok(Outcome::Already),
+            // The same although the statement above did not find it: the same value in another type.
+            Seen::One(now) if now == change.from => {
+                self.change(&key, change, |rows| execute(&mut rows.update, &[&key.text, &key.number, wanted]))
+            }
+            Seen::One(_) => Ok(Outcome::NotApplied(Fault::TRANSIENT)),
+        }
+    }
+
+    /// Runs a statement that must change one row, and where triggers may interfere looks whether it did.
+    fn change(
+        &mut self,
+        key: &Key<'_>,
+        change: &Change,
+        run: impl FnOnce(&mut Self) -> Result<usize>,
+    ) -> Result<Outcome> {
+        if !self.careful {
+            return Ok(done(run(self)? == 1));
+        }
+        self.transaction.execute_batch("SAVEPOINT one_change")?;
+        let changed = run(self).and_then(|changed| match self.look(key)? {
+            Seen::One(now) => Ok(changed == 1 && now.is(change.to)),
+            // The condition of the settings no longer holds for the row.
+            Seen::Nothing => Ok(changed == 1),
+            Seen::Several => Ok(false),
+        });
+        if !matches!(changed, Ok(true)) && !self.transaction.is_autocommit() {
+            self.transaction.execute_batch("ROLLBACK TO one_change")?;
+        }
+        if !self.transaction.is_autocommit() {
+            self.transaction.execute_batch("RELEASE one_change")?;
+        }
+        changed.map(done)
+    }
+
+    fn look(&mut self, key: &Key<'_>) -> Result<Seen> {
+        let count = self.look.parameter_count();
+        let parameters: [&dyn ToSql; 2] = [&key.text, &key.number];
+        let mut rows = self.look.query(&parameters[..count])?;
+        let Some(row) = rows.next()? else { return Ok(Seen::Nothing) };
+        let state =
+            wire::state(self.table, (0..self.table.columns.len()).map(|column| read::cell(row, column)));
+        Ok(if rows.next()?.is_some() { Seen::Several } else { Seen::One(state) })
+    }
+}
+
+fn done(changed: bool) -> Outcome {
+    if changed { Outcome::Done } else { Outcome::NotApplied(Fault::Invalid) }
+}
+
+/// Binds as many values as the statement has parameters.
+fn execute(statement: &mut CachedStatement<'_>, values: &[&dyn ToSql]) -> Result<usize> {
+    let count = statement.parameter_count();
+    statement.execute(&values[..count])
+}
+
+/// A key as text, and as the number it may be stored as.
+struct Key<'a> {
+    text: &'a str,
+    number: Option<i64>,
+}
+
+impl<'a> Key<'a> {
+    fn of(change: &'a Change, keys: Keys) -> Self {
+        let text = change.account.as_str();
+        let number =
+            text.parse().ok().filter(|number: &i64| keys == Keys::AsTheyCome && number.to_string() == text);
+        Self { text, number }
+    }
+}
+
+impl ToSql for SqlValue {
+    fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Null => ToSqlOutput::Owned(Value::Null),
+            Self::Integer(number) => ToSqlOutput::Owned(Value::Integer(*number)),
+            Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+        })
+    }
+}
+
+/// Changes that the database refused one by one: told together, because a trigger may refuse all of them.
+#[derive(Default)]
+struct Refusals {
+    count: usize,
+    first: Option<String>,
+}
+
+impl Refusals {
+    fn note(&mut self, change: &Change, words: &str) {
+        self.count += 1;
+        self.first.get_or_insert_with(|| format!("{}: {words}", change.name));
+    }
+
+    fn tell(&self, table: &Table) {
+        if let Some(first) = &self.first {
+            let store = table.path.display();
+            tracing::warn!(%store, refused = self.count, "the database refused changes, the first one {first}.");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+    use crate::model::{Access, AccountId};
+    use crate::plan::Cause;
+
+    fn create(number: usize) -> Change {
+        let name = format!("user{number:05}@a-rather-long-domain.example");
+        Change {
+            account: AccountId::new(name.as_str()),
+            name,
+            from: State::Missing,
+            to: Access::Enabled,
+            cause: Cause::Unlisted,
+        }
+    }
+
+    #[test]
+    fn a_full_disk_leaves_nothing_of_the_chunk_and_is_tried_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let table = Table::own(directory.path().join("pop3.db"));
+        let mut writing = Writing::default();
+        assert_eq!(writing.chunk(&table, &[create(0)]), [Outcome::Done]);
+        let chunk: Vec<Change> = (1..=CHUNK).map(create).collect();
+        let connection = &writing.connected(&table).unwrap().connection;
+        connection.pragma_update_and_check(None, "max_page_count", 4, |_| Ok(())).unwrap();
+        let full = Outcome::NotApplied(Fault::TRANSIENT);
+        assert_eq!(writing.chunk(&table, &chunk), vec![full; CHUNK]);
+        assert_eq!(read::live(&table).unwrap().len(), 1);
+        // The limit went with the connection: there is room again.
+        assert_eq!(writing.chunk(&table, &chunk), vec![Outcome::Done; CHUNK]);
+        assert_eq!(read::live(&table).unwrap().len(), CHUNK + 1);
+    }
+
+    #[test]
+    fn only_a_full_chunk_keeps_the_connection() {
+        let directory = tempfile::tempdir().unwrap();
+        let table = Table::own(directory.path().join("pop3.db"));
+        let mut writing = Writing::default();
+        let chunk: Vec<Change> = (1..=CHUNK).map(create).collect();
+        writing.chunk(&table, &chunk);
+        assert!(writing.connected.is_some());
+        writing.chunk(&table, &chunk[..1]);
+        assert!(writing.connected.is_none());
+    }
+
+    #[test]
+    fn what_went_into_a_file_that_was_replaced_meanwhile_is_unknown() {
+        let directory = tempfile::tempdir().unwrap();
+        let table = Table::own(directory.path().join("pop3.db"));
+        let mut writing = Writing::default();
+        let connected = writing.connected(&table).unwrap();
+        let mut outcomes = commit(&connected.connection, &table, &[create(1)]).unwrap();
+        doubt_a_replaced_file(connected, &table, &mut outcomes);
+        assert_eq!(outcomes, [Outcome::Done]);
+        let fresh = directory.path().join("fresh.db");
+        std::fs::write(&fresh, "").unwrap();
+        std::fs::rename(&fresh, &table.path).unwrap();
+        doubt_a_replaced_file(connected, &table, &mut outcomes);
+        assert_eq!(outcomes, [Outcome::Unknown]);
+    }
+
+    #[test]
+    fn after_an_io_error_at_commit_nobody_claims_to_know() {
+        let failure = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        for code in [ffi::SQLITE_BUSY, ffi::SQLITE_FULL, ffi::SQLITE_CONSTRAINT_FOREIGNKEY] {
+            assert!(fault::is_certainly_undone(&failure(code)), "{code}");
+        }
+        for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_CORRUPT, ffi::SQLITE_NOMEM]
+        {
+            assert!(!fault::is_certainly_undone(&failure(code)), "{code}");
+        }
+        let mut outcomes = [Outcome::Done, Outcome::Already, Outcome::NotApplied(Fault::Invalid)];
+        become_unknown(&mut outcomes);
+        assert_eq!(outcomes, [Outcome::Unknown, Outcome::Already, Outcome::NotApplied(Fault::Invalid)]);
+    }
+}
