@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::diagnostic::is_invisible;
+
 /// Returns a text as it may be shown to a person: every character that a terminal would obey, that ends a line
 /// or that nobody could see is written as `\u{…}`, and so is white space at the ends.
 pub fn harmless(text: &str) -> String {
@@ -28,17 +30,9 @@ pub(super) fn cut(text: &str, most: usize) -> String {
 }
 
 /// Tells whether a character steers a terminal, ends a line, or cannot be seen: controls, all white space but the
-/// space, the property `Default_Ignorable_Code_Point` of Unicode 16 (with all that steers the direction of text),
-/// interlinear annotations, and the blank Braille pattern.
+/// space, what is invisible, and interlinear annotations.
 pub(super) fn is_harmful(c: char) -> bool {
-    c.is_control()
-        || c != ' ' && c.is_whitespace()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+    c.is_control() || c != ' ' && c.is_whitespace() || is_invisible(c) || matches!(c, '\u{fff9}'..='\u{fffb}')
 }
 
 #[cfg(test)]

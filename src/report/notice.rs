@@ -46,7 +46,7 @@ pub fn sentence(notice: &Notice) -> (Level, String) {
         Notice::ValidAgain { target } => (Level::Info, of(target, "the desired state is in order again")),
         Notice::Moving { target, what } => {
             let what = format!("files keep changing while they are read ({}), waiting", cut(what, LONGEST));
-            (Level::Warn, of(target, &what))
+            (Level::Debug, of(target, &what))
         }
         Notice::StoreFailed { target, why } => {
             let what = format!("the store cannot be read, so nothing is written: {}", cut(why, LONGEST));

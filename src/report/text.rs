@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::harmless::{cut, harmless};
 use super::words::{counted, moment, moment_near, number, zone};
-use crate::model::Access;
+use crate::model::{Access, Origin};
 use crate::plan::policy::Action;
 use crate::plan::{Cause, Due, Effect, HeldBecause, Plan};
 
@@ -24,10 +24,20 @@ pub struct View {
     pub color: bool,
     /// The git commit of the desired state, where there is one.
     pub commit: Option<String>,
-    /// The desired directory, as a person would name it; may be empty.
+    /// The desired directory as a person would name it, put before the names of its files; may be empty.
     pub directory: String,
     /// The zone in which times are shown.
     pub timezone: TimeZone,
+}
+
+impl View {
+    fn paint(&self) -> Paint {
+        Paint { on: self.color }
+    }
+
+    fn places(&self) -> Places<'_> {
+        Places { directory: &self.directory }
+    }
 }
 
 /// Writes a plan as text.
@@ -38,15 +48,15 @@ pub struct View {
 /// # Errors
 /// Only those of `out`.
 pub fn plan(plan: &Plan, view: &View, out: &mut dyn fmt::Write) -> fmt::Result {
-    let paint = Paint { on: view.color };
+    let paint = view.paint();
     writeln!(out, "{}", paint.bold(&summary(plan)))?;
     writeln!(out, "{}", paint.dim(&source(plan, view)))?;
-    changes::section(plan, Access::Disabled, paint, out)?;
-    changes::section(plan, Access::Enabled, paint, out)?;
+    changes::section(plan, Access::Disabled, view, out)?;
+    changes::section(plan, Access::Enabled, view, out)?;
     effects(plan, view, out)?;
-    notes::blocked_section(plan, paint, out)?;
-    notes::left_alone_section(plan, paint, out)?;
-    notes::section(plan, paint, out)?;
+    notes::blocked_section(plan, view, out)?;
+    notes::left_alone_section(plan, view, out)?;
+    notes::section(plan, view, out)?;
     unlisted(plan, out)?;
     guards::section(plan, paint, out)?;
     if plan.is_guarded() {
@@ -103,16 +113,12 @@ pub(super) fn summary(plan: &Plan) -> String {
 
 /// What was planned, against what, and when.
 fn source(plan: &Plan, view: &View) -> String {
-    let mut desired = String::new();
-    if !view.directory.is_empty() {
-        desired = format!("{} at ", harmless(&view.directory));
-    }
-    desired.push_str(&plan.digest.short());
+    let mut desired = plan.digest.short();
     if let Some(commit) = &view.commit {
         desired = format!("{desired}, commit {}", cut(commit, 12));
     }
     format!(
-        "plan {} · target {} · {desired} · {} in the store · {} {}",
+        "plan {} · target {} · desired state {desired} · {} in the store · {} {}",
         plan.id,
         harmless(&plan.target),
         counted(plan.counts.total, "account"),
@@ -188,6 +194,24 @@ fn unlisted(plan: &Plan, out: &mut dyn fmt::Write) -> fmt::Result {
         counted(all, "account"),
         number(enabled)
     )
+}
+
+/// Names places in files.
+#[derive(Clone, Copy)]
+pub(super) struct Places<'a> {
+    directory: &'a str,
+}
+
+impl Places<'_> {
+    /// Names files as they are called within the desired directory.
+    pub(super) const WITHIN: Self = Self { directory: "" };
+
+    fn name(self, origin: &Origin) -> String {
+        match self.directory.trim_end_matches('/') {
+            "" if self.directory.is_empty() => harmless(&origin.to_string()),
+            directory => harmless(&format!("{directory}/{origin}")),
+        }
+    }
 }
 
 /// Colours, or none.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Serialize, Serializer};
 
-use super::super::text;
+use super::super::text::{self, Places};
 use crate::model::{Access, AccountId, Origin, Severity};
 use crate::plan::policy::Action;
 use crate::plan::{Blocked, BlockedBecause, Due, Effect, Held, HeldBecause, Note, Plan, Planned, Verdict};
@@ -136,7 +136,7 @@ struct Other<'a> {
 
 impl<'a> BlockedRow<'a> {
     pub(super) fn new(blocked: &'a Blocked) -> Self {
-        let (message, help) = text::blocked(blocked);
+        let (message, help) = text::blocked(blocked, Places::WITHIN);
         let mut row = Self {
             name: &blocked.name,
             place: Place::new(Some(&blocked.origin)),
@@ -202,7 +202,7 @@ pub(super) struct NoteRow<'a> {
 
 impl<'a> NoteRow<'a> {
     pub(super) fn new(note: &'a Note, plan: &Plan) -> Self {
-        let (severity, message) = text::note(note, plan);
+        let (severity, message) = text::note(note, plan, Places::WITHIN);
         let mut row = Self {
             kind: "",
             severity,

@@ -203,7 +203,7 @@ fn every_other_notice_is_one_sentence_at_its_level() {
         ),
         (
             Notice::Moving { target: target(), what: "a.yaml".to_owned() },
-            Level::Warn,
+            Level::Debug,
             "target onprem: files keep changing while they are read (a.yaml), waiting",
         ),
         (

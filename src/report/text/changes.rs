@@ -4,14 +4,19 @@ use std::fmt;
 
 use super::super::harmless::harmless;
 use super::super::words::counted;
-use super::Paint;
+use super::View;
 use crate::model::{Access, State};
 use crate::plan::{Cause, Plan, Planned};
 
 /// The widest a column gets; what is longer pushes the rest of its line to the right.
 const WIDEST: usize = 48;
 
-pub(super) fn section(plan: &Plan, to: Access, paint: Paint, out: &mut dyn fmt::Write) -> fmt::Result {
+pub(super) fn section(plan: &Plan, to: Access, view: &View, out: &mut dyn fmt::Write) -> fmt::Result {
+    let paint = view.paint();
+    let place = |planned: &Planned| {
+        let origin = planned.change.cause.origin();
+        origin.map_or_else(|| "-".to_owned(), |origin| view.places().name(origin))
+    };
     let those = || plan.changes.iter().filter(|planned| planned.change.to == to);
     let (mut count, mut name_width, mut from_width, mut place_width) = (0, 0, 0, 0);
     for planned in those() {
@@ -49,10 +54,6 @@ pub(super) fn section(plan: &Plan, to: Access, paint: Paint, out: &mut dyn fmt::
 
 fn name(planned: &Planned) -> String {
     harmless(&planned.change.name)
-}
-
-fn place(planned: &Planned) -> String {
-    planned.change.cause.origin().map_or_else(|| "-".to_owned(), |origin| harmless(&origin.to_string()))
 }
 
 /// Why, until when, and in the administrator's words.

@@ -4,30 +4,30 @@ use std::fmt;
 
 use super::super::harmless::{cut, harmless};
 use super::super::words::{counted, counted_as, names};
-use super::{Paint, approve, left_alone};
-use crate::model::{Access, Origin, Severity, State};
+use super::{Places, View, approve, left_alone};
+use crate::model::{Access, Severity, State};
 use crate::plan::{Blocked, BlockedBecause, Guard, HeldBecause, Note, Plan};
 
 /// The longest text of a store that a line repeats, in characters.
 const LONGEST: usize = 500;
 
-pub(super) fn blocked_section(plan: &Plan, paint: Paint, out: &mut dyn fmt::Write) -> fmt::Result {
+pub(super) fn blocked_section(plan: &Plan, view: &View, out: &mut dyn fmt::Write) -> fmt::Result {
     if plan.blocked.is_empty() {
         return Ok(());
     }
     let entries = counted_as(plan.blocked.len() as u64, "entry", "entries");
     writeln!(out, "\nBlocked: {entries}; nothing is written for these")?;
     for entry in &plan.blocked {
-        let (what, release) = blocked(entry);
-        let line = format!("{}  {}", harmless(&entry.name), harmless(&entry.origin.to_string()));
-        writeln!(out, "  {} {}  {what}", paint.yellow("!"), paint.yellow(&line))?;
+        let (what, release) = blocked(entry, view.places());
+        let line = format!("{}  {}", harmless(&entry.name), view.places().name(&entry.origin));
+        writeln!(out, "  {} {}  {what}", view.paint().yellow("!"), view.paint().yellow(&line))?;
         writeln!(out, "      {release}")?;
     }
     Ok(())
 }
 
 /// Why an entry is blocked, and what releases it.
-pub(in super::super) fn blocked(entry: &Blocked) -> (String, String) {
+pub(in super::super) fn blocked(entry: &Blocked, places: Places<'_>) -> (String, String) {
     match &entry.why {
         BlockedBecause::Ambiguous(candidates) => {
             let all = candidates.iter().map(|(account, name)| {
@@ -44,7 +44,7 @@ pub(in super::super) fn blocked(entry: &Blocked) -> (String, String) {
         BlockedBecause::Doubled(account, others) => {
             let all = others
                 .iter()
-                .map(|(name, origin)| format!("`{}` at {}", harmless(name), harmless(&origin.to_string())));
+                .map(|(name, origin)| format!("`{}` at {}", harmless(name), places.name(origin)));
             let all = all.collect::<Vec<_>>().join(", ");
             (
                 format!("means the account {}, and so does {all}", harmless(account)),
@@ -70,7 +70,7 @@ pub(in super::super) fn blocked(entry: &Blocked) -> (String, String) {
     }
 }
 
-pub(super) fn left_alone_section(plan: &Plan, paint: Paint, out: &mut dyn fmt::Write) -> fmt::Result {
+pub(super) fn left_alone_section(plan: &Plan, view: &View, out: &mut dyn fmt::Write) -> fmt::Result {
     let count = left_alone(plan);
     if count == 0 {
         return Ok(());
@@ -78,16 +78,21 @@ pub(super) fn left_alone_section(plan: &Plan, paint: Paint, out: &mut dyn fmt::W
     writeln!(out, "\nChanged by hand and left alone: {}", counted(count, "user"))?;
     for held in plan.held.iter().filter(|held| held.why == HeldBecause::DriftLeft) {
         let change = &held.change;
-        let place = change.cause.origin().map_or_else(String::new, |at| harmless(&at.to_string()));
+        let place = change.cause.origin().map_or_else(String::new, |at| view.places().name(at));
         let line = format!("{}  {place}", harmless(&change.name));
         let (is, wanted) = (change.from.word(), change.to.word());
-        writeln!(out, "  {} {}  is {is}, the entry says {wanted}", paint.yellow("~"), paint.yellow(&line))?;
+        writeln!(
+            out,
+            "  {} {}  is {is}, the entry says {wanted}",
+            view.paint().yellow("~"),
+            view.paint().yellow(&line)
+        )?;
         writeln!(out, "      to write it back: {}", approve(held.id.as_str()))?;
     }
     Ok(())
 }
 
-pub(super) fn section(plan: &Plan, paint: Paint, out: &mut dyn fmt::Write) -> fmt::Result {
+pub(super) fn section(plan: &Plan, view: &View, out: &mut dyn fmt::Write) -> fmt::Result {
     // A guard that trips on the first contact says the same at more length.
     let told = plan.guards.iter().any(|verdict| verdict.tripped && verdict.guard == Guard::FirstContact);
     let mut notes = plan.notes.iter().filter(|note| !(told && **note == Note::FirstContact)).peekable();
@@ -96,9 +101,9 @@ pub(super) fn section(plan: &Plan, paint: Paint, out: &mut dyn fmt::Write) -> fm
     }
     writeln!(out, "\nNotes")?;
     for one in notes {
-        let (severity, what) = note(one, plan);
+        let (severity, what) = note(one, plan, view.places());
         match severity {
-            Severity::Warning => writeln!(out, "  {}: {what}", paint.yellow("warning"))?,
+            Severity::Warning => writeln!(out, "  {}: {what}", view.paint().yellow("warning"))?,
             _ => writeln!(out, "  note: {what}")?,
         }
     }
@@ -106,14 +111,13 @@ pub(super) fn section(plan: &Plan, paint: Paint, out: &mut dyn fmt::Write) -> fm
 }
 
 /// A note in words, and how much it matters.
-pub(in super::super) fn note(note: &Note, plan: &Plan) -> (Severity, String) {
-    let at = |origin: &Origin| harmless(&origin.to_string());
+pub(in super::super) fn note(note: &Note, plan: &Plan, places: Places<'_>) -> (Severity, String) {
     match note {
         Note::Missing { name, origin, wanted, suggestion } => {
             let meant = suggestion
                 .as_ref()
                 .map_or_else(String::new, |name| format!("; did you mean `{}`?", harmless(name)));
-            let what = format!("`{}` ({}) is not in the store", harmless(name), at(origin));
+            let what = format!("`{}` ({}) is not in the store", harmless(name), places.name(origin));
             match wanted {
                 Access::Enabled => {
                     (Severity::Note, format!("{what}; it is looked for again at every read{meant}"))
@@ -124,7 +128,8 @@ pub(in super::super) fn note(note: &Note, plan: &Plan) -> (Severity, String) {
             }
         }
         Note::Unreadable { name, why, origin } => {
-            let place = origin.as_ref().map_or_else(String::new, |origin| format!(" ({})", at(origin)));
+            let place =
+                origin.as_ref().map_or_else(String::new, |origin| format!(" ({})", places.name(origin)));
             let what = format!(
                 "`{}`{place} cannot be read, so nothing is written for it: {}",
                 harmless(name),

@@ -19,14 +19,14 @@ fn an_ordinary_plan_reads_from_the_summary_to_the_guards() {
         shown(&ordinary()),
         "\
 3 changes: disable POP3 for 2 users, enable POP3 for 1 user · 37 unchanged
-plan ID · target default · desired-state at abababababab, commit 4f2c9a1b0c2d… · 1,482 accounts in the store · 2026-08-22 12:00:00 UTC
+plan ID · target default · desired state abababababab, commit 4f2c9a1b0c2d… · 1,482 accounts in the store · 2026-08-22 12:00:00 UTC
 
 Disable POP3 for 2 users
-  - bob@contoso.example  enabled → disabled  sales.yaml:3  listed
-  - kim@contoso.example  enabled → disabled  sales.yaml:7  `until 2026-01-01` is over
+  - bob@contoso.example  enabled → disabled  desired-state/sales.yaml:3  listed
+  - kim@contoso.example  enabled → disabled  desired-state/sales.yaml:7  `until 2026-01-01` is over
 
 Enable POP3 for 1 user
-  + scanner-3@contoso.example  disabled → enabled  finance/eu.yaml:14  listed, `until 2099-12-31`, reason: CHG-1234 legacy scanner
+  + scanner-3@contoso.example  disabled → enabled  desired-state/finance/eu.yaml:14  listed, `until 2099-12-31`, reason: CHG-1234 legacy scanner
 
 What happens then
   empties the authentication cache of dovecot.service and ends the POP3 sessions of 2 users, not before 12:00:30; nothing restarts
@@ -45,44 +45,45 @@ fn a_crowded_plan_says_everything_and_ends_with_the_command_that_approves_it() {
         shown(&plan),
         "\
 4 changes: disable POP3 for 3 users, enable POP3 for 1 user · 3 of them wait for an approval · 5 blocked · 1 changed by hand and left alone · 2 not in the store · 2 unreadable · 4 released · 1,234 unchanged
-plan ID · target default · desired-state at abababababab, commit 4f2c9a1b0c2d… · 1,482 accounts in the store · 2026-08-22 12:00:00 UTC
+plan ID · target default · desired state abababababab, commit 4f2c9a1b0c2d… · 1,482 accounts in the store · 2026-08-22 12:00:00 UTC
 
 Disable POP3 for 3 users
-  - approved@x  enabled → disabled  a.yaml:1  listed  [approved]
-  - drifted@x   enabled → disabled  a.yaml:2  drift: changed by hand  [waits for an approval]
-  - mixed@x     mixed   → disabled  -         not listed, allow-list mode  [waits for an approval]
+  - approved@x  enabled → disabled  desired-state/a.yaml:1  listed  [approved]
+  - drifted@x   enabled → disabled  desired-state/a.yaml:2  drift: changed by hand  [waits for an approval]
+  - mixed@x     mixed   → disabled  -                       not listed, allow-list mode  [waits for an approval]
 
 Enable POP3 for 1 user
-  + new@x  missing → enabled  a.yaml:4  listed, created in the store  [waits for an approval]
+  + new@x  missing → enabled  desired-state/a.yaml:4  listed, created in the store  [waits for an approval]
 
 What happens then
   restarts dovecot.service once, not before 12:00:30; every session on it ends
 
 Blocked: 5 entries; nothing is written for these
-  ! info@x  c.yaml:1  could mean any of 2 accounts: anna@x (17), bert@x
+  ! info@x  desired-state/c.yaml:1  could mean any of 2 accounts: anna@x (17), bert@x
       write a name that only one of them has
-  ! Anna  c.yaml:2  means the account anna@x, and so does `anna@x` at d.yaml:9
+  ! Anna  desired-state/c.yaml:2  means the account anna@x, and so does `anna@x` at desired-state/d.yaml:9
       keep one of these entries
-  ! reused@x  c.yaml:3  means the account 18 now, and meant 17 before
+  ! reused@x  desired-state/c.yaml:3  means the account 18 now, and meant 17 before
       edit the entry if the new user is meant, or: popgate approve REBOUND --reason \"…\"
-  ! HealthMailbox1  c.yaml:4  its account is ignored: it matches `HealthMailbox*`
+  ! HealthMailbox1  desired-state/c.yaml:4  its account is ignored: it matches `HealthMailbox*`
       remove the entry, or take `HealthMailbox*` out of `ignored` in the settings
-  ! ceo@x  c.yaml:5  its account is protected: it matches `ceo@*`
+  ! ceo@x  desired-state/c.yaml:5  its account is protected: it matches `ceo@*`
       remove the entry, or take `ceo@*` out of `protected` in the settings
 
 Changed by hand and left alone: 1 user
-  ~ quiet@x  b.yaml:5  is disabled, the entry says enabled
+  ~ quiet@x  desired-state/b.yaml:5  is disabled, the entry says enabled
       to write it back: popgate approve QUIET --reason \"…\"
 
 Notes
-  warning: `alcie@x` (e.yaml:1) is not in the store, so nobody loses POP3 by this entry; did you mean `alice@x`?
-  note: `zoe@x` (e.yaml:2) is not in the store; it is looked for again at every read
+  warning: `alcie@x` (desired-state/e.yaml:1) is not in the store, so nobody loses POP3 by this entry; did you mean `alice@x`?
+  note: `zoe@x` (desired-state/e.yaml:2) is not in the store; it is looked for again at every read
   warning: `odd@x` cannot be read, so nothing is written for it: flag is `maybe`
-  warning: `odder@x` (e.yaml:3) cannot be read, so nothing is written for it: flag is NULL
+  warning: `odder@x` (desired-state/e.yaml:3) cannot be read, so nothing is written for it: flag is NULL
   note: `left@x` is no longer managed, POP3 stays enabled; write `disabled` to disable it
   note: `gone@x` is no longer managed, POP3 stays disabled; write `enabled` to enable it
   note: `half@x` is no longer managed, its POP3 flags disagree and stay so; write `enabled` or `disabled` to settle them
   note: `murky@x` is no longer managed
+  note: popgate has not met this store before; `popgate run` will wait until somebody says `popgate approve ID --reason \"…\"`
   warning: not effective yet, because a restart of dovecot.service is owed: u0@x, u1@x, u2@x, u3@x, u4@x, u5@x, u6@x, u7@x, u8@x, u9@x and 2 more may still use POP3
 
 Not listed: 212 accounts, 14 of them with POP3 enabled; 1 of them loses it
@@ -238,7 +239,7 @@ fn colours_are_used_only_when_asked_for() {
 #[test]
 fn nothing_that_others_write_steers_the_terminal_or_starts_a_line() {
     let evil = "e\u{1b}[2J\n\u{202e}\u{9b}31m\r\u{2028}vil".to_owned();
-    let place = || crate::model::Origin { file: evil.clone(), ..origin("", 1) };
+    let place = || Origin { file: evil.clone(), ..origin("", 1) };
     let mut plan = crowded();
     for planned in &mut plan.changes {
         planned.change.name.clone_from(&evil);
