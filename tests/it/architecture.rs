@@ -58,6 +58,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "services::Condition",
             "services::Instance",
             "services::Observed",
+            "services::ServiceError",
+            "stores::StoreError",
         ],
     ),
     (
@@ -84,6 +86,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "yaml",
         ],
     ),
+    // Commands in, a published snapshot out: it holds nothing of the engine itself.
+    ("web", &["engine::event", "engine::status", "plan"]),
     (
         "daemon",
         &[
@@ -101,6 +105,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "settings",
             "source",
             "stores",
+            "web",
         ],
     ),
     (
@@ -121,6 +126,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "settings",
             "source",
             "stores",
+            "web",
             "yaml",
         ],
     ),
