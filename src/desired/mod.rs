@@ -89,7 +89,7 @@ struct Inner {
 
 struct File {
     source: SourceFile,
-    /// The text within the bytes, without a byte order mark, is what offsets count in.
+    /// The length of a byte order mark; offsets count from behind it.
     mark: usize,
     entries: usize,
     lines: OnceLock<Lines>,
@@ -111,8 +111,13 @@ impl Listed {
 }
 
 impl File {
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.source.bytes[self.mark..]).expect("only valid texts become a desired state")
+    /// Returns line and column of an offset.
+    fn position(&self, offset: u32) -> (u32, u32) {
+        let text = &self.source.bytes[self.mark..];
+        let lines = self.lines.get_or_init(|| {
+            Lines::new(std::str::from_utf8(text).expect("only valid texts become a desired state"))
+        });
+        lines.position(text, offset as usize)
     }
 }
 
@@ -158,8 +163,7 @@ impl Desired {
     pub fn origin(&self, entry: &Entry) -> Origin {
         let listed = self.find(&entry.name).expect("the entry comes from this desired state");
         let file = &self.0.files[listed.file as usize];
-        let lines = file.lines.get_or_init(|| Lines::new(file.text()));
-        let (line, column) = lines.position(file.text(), listed.offset as usize);
+        let (line, column) = file.position(listed.offset);
         Origin { file: file.source.path.clone(), line, column }
     }
 
