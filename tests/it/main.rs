@@ -8,6 +8,7 @@ mod contract;
 mod crash;
 mod daemon;
 mod examples;
+mod history;
 mod journal;
 mod layouts;
 mod main_job;
