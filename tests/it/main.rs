@@ -14,4 +14,5 @@ mod readme;
 mod services;
 mod sqlite;
 mod watch;
+mod worked_example;
 mod world;
