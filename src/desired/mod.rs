@@ -114,10 +114,13 @@ impl File {
     /// Returns line and column of an offset.
     fn position(&self, offset: u32) -> (u32, u32) {
         let text = &self.source.bytes[self.mark..];
-        let lines = self.lines.get_or_init(|| {
-            Lines::new(std::str::from_utf8(text).expect("only valid texts become a desired state"))
-        });
+        let lines = self.lines.get_or_init(|| Lines::new(self.text()));
         lines.position(text, offset as usize)
+    }
+
+    fn text(&self) -> &str {
+        let text = &self.source.bytes[self.mark..];
+        std::str::from_utf8(text).expect("only valid texts become a desired state")
     }
 }
 
