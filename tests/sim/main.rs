@@ -1,7 +1,8 @@
 //! The simulation: whole histories of the real engine, planner, guards and journal fold in a seeded world, in
 //! virtual time and without sleeping. After each history the invariants are checked.
 //!
-//! `SIM_RUNS` says how many histories, `SIM_FIRST` with which seed they begin, `SIM_SEED` replays one and prints it.
+//! `SIM_RUNS` says how many histories, `SIM_FIRST` with which seed they begin, `SIM_SEED` replays one and prints it,
+//! `SIM_SURVEY=1` plays all of them and counts what breaks.
 
 mod bugs;
 mod check;
@@ -40,6 +41,8 @@ fn no_history_breaks_an_invariant() {
         return;
     }
     let (first, runs) = (number("SIM_FIRST").unwrap_or(0), number("SIM_RUNS").unwrap_or(RUNS));
+    let survey = number("SIM_SURVEY").is_some();
+    let mut kinds = std::collections::BTreeMap::new();
     let mut all = Stats::default();
     for seed in first..first + runs {
         match play(seed, None, false).0 {
@@ -50,9 +53,14 @@ fn no_history_breaks_an_invariant() {
                 all.effects += stats.effects;
                 all.approvals += stats.approvals;
             }
+            Err(violation) if survey => {
+                let kind: String = violation.what.chars().filter(|c| !c.is_numeric()).collect();
+                kinds.entry((violation.invariant, kind)).or_insert((seed, 0)).1 += 1;
+            }
             Err(violation) => fail(seed, &violation),
         }
     }
+    assert!(kinds.is_empty(), "first seed and number of each kind: {kinds:#?}");
     println!("{runs} histories: {all:?}");
     assert!(all.writes > 0 && all.restarts > 0 && all.crashes > 0 && all.approvals > 0, "too quiet: {all:?}");
 }

@@ -72,7 +72,7 @@ impl History {
     }
 
     fn converged(&mut self, approves: bool) -> Result<(), Violation> {
-        let day = self.settled_wall().to_zoned(TimeZone::UTC).date();
+        let day = TimeZone::UTC.to_datetime(self.settled_wall()).date();
         let Some(engine) = &self.engine else { return broken(3, "the process never came back") };
         if let Some(debt) = engine.ledger().debts(SERVICE).first() {
             return broken(3, format!("the restart of {} is still owed", debt.instance));

@@ -169,7 +169,7 @@ impl History {
     fn write(&mut self, target: &str, chunk: Vec<Change>) -> Result<Vec<Outcome>, Violation> {
         let wall = self.settled_wall();
         let planned = self.engine.as_ref().and_then(|engine| engine.plan(target));
-        let day = planned.map_or(wall, |plan| plan.generated_at).to_zoned(TimeZone::UTC).date();
+        let day = TimeZone::UTC.to_datetime(planned.map_or(wall, |plan| plan.generated_at)).date();
         self.check.write(target, &chunk, wall, day)?;
         if self.bug == Some(Bug::WriteBehind) {
             let outcomes = vec![Outcome::Done; chunk.len()];

@@ -53,7 +53,7 @@ impl History {
     }
 
     fn edit(&mut self, target: &str) {
-        let day = self.base.to_zoned(jiff::tz::TimeZone::UTC).date();
+        let day = jiff::tz::TimeZone::UTC.to_datetime(self.base).date();
         let world = self.targets.get_mut(target).expect("known");
         let names = world.store.names();
         let random = &mut self.random;
