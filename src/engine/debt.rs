@@ -87,6 +87,11 @@ pub(super) fn proof(debt: &Debt, seen: &Observed, writes: Writes, asked: Duratio
     }
 }
 
+/// Tells whether a run of this age certainly began before `moment`.
+pub(super) fn is_older(age: Duration, moment: Duration, now: Now) -> bool {
+    age > now.mono.saturating_sub(moment) + AGE_TOLERANCE
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

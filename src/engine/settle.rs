@@ -292,9 +292,14 @@ impl Engine {
             Err(_) => None,
         };
         let identity = seen.as_ref().and_then(|seen| seen.identity.clone());
-        let proof = match (settle.before.clone(), identity) {
+        // What could not be seen before the restart may be known from after the last write.
+        let anchor = self.owed(&settle).and_then(|owed| owed.anchor.as_ref());
+        let before = settle.before.clone().or_else(|| anchor.and_then(|anchor| anchor.identity.clone()));
+        let older = seen.and_then(|seen| seen.age).is_some_and(|age| debt::is_older(age, settle.asked, now));
+        let proof = match (before, identity) {
             (Some(before), Some(now)) if before != now => Some(Proof::NewIdentity { before, now }),
             (Some(_), _) => None,
+            (None, _) if older => None,
             (None, _) => Some(Proof::Succeeded),
         };
         if let Some(proof) = proof {
