@@ -9,6 +9,7 @@ mod daemon;
 mod examples;
 mod journal;
 mod main_job;
+mod manual;
 mod memory;
 mod readme;
 mod services;
