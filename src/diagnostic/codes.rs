@@ -49,7 +49,7 @@ codes! {
     SYNTAX = 1, "Not YAML",
         "The file cannot be read as YAML from the place shown on, so nothing after it was checked. \
          A name with `: ` or ` #` in it, or one that begins with a sign such as `@`, `%` or a backtick, \
-         must be put in quotes.";
+         must be put in quotes. What YAML readers read differently, such as `{?a: enabled}`, is refused too.";
     NOT_UTF8 = 2, "Not UTF-8",
         "Files must be encoded as UTF-8. A byte order mark at the beginning is fine. Save the file as UTF-8.";
     CONTROL_CHARACTER = 3, "Control character",

@@ -78,7 +78,7 @@ fn its_json_plan_is_as_the_schema_says_before_and_after() {
 #[test]
 fn a_plan_with_guards_notes_and_a_mistake_in_a_name_is_as_the_schema_says() {
     let world = World::new();
-    let users: String = (0..60).map(|n| format!("  u{n}@ex.test: enabled\n")).collect();
+    let users: String = (0..60).map(|n| format!("  u{n}@ex.test: enabled\n")).collect::<Vec<_>>().concat();
     world.write("desired-state/users.yaml", format!("pop3:\n{users}"));
     let _ran = world.popgate(["apply", "--yes"]).success();
     let database = rusqlite::Connection::open(world.path(".popgate/pop3.db")).unwrap();
@@ -87,7 +87,8 @@ fn a_plan_with_guards_notes_and_a_mistake_in_a_name_is_as_the_schema_says() {
     // Fewer than half are left, one is new, one has changed by hand, and twelve lose POP3.
     let users: String = (0..20)
         .map(|n| format!("  u{n}@ex.test: {}\n", if n < 12 && n != 7 { "disabled" } else { "enabled" }))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     world.write("desired-state/users.yaml", format!("pop3:\n{users}  new@ex.test: enabled\n"));
     let plan = json(&world.popgate(["plan", "--format", "json"]).ends_with(4));
     assert_described(&world, &plan);
