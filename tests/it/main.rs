@@ -12,6 +12,7 @@ mod history;
 mod journal;
 mod layouts;
 mod main_job;
+mod manual;
 mod memory;
 mod readme;
 mod services;
