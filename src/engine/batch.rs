@@ -8,7 +8,7 @@ use super::retry::Backoff;
 use super::turn::{REPLANS, names};
 use super::{Activity, Engine, Goal, PendingRecords};
 use crate::journal::entry::{Owing, Record};
-use crate::model::{Fault, Now, Outcome};
+use crate::model::{Counts, Fault, Now, Outcome};
 use crate::plan::{Change, Plan, Planned};
 use crate::services::{Observed, ServiceError};
 
@@ -28,6 +28,20 @@ pub(super) struct Batch {
     /// Records that go out with the first chunk.
     first: Vec<Record>,
     step: Step,
+}
+
+impl Batch {
+    /// Tells whether this is a batch of that target.
+    pub(super) fn is_for(&self, target: &str) -> bool {
+        self.target == target
+    }
+
+    /// What the store holds now, as far as the outcomes tell.
+    fn counts(&self) -> Counts {
+        let made =
+            self.outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Done | Outcome::Already));
+        made.fold(self.plan.counts, |counts, (change, _)| counts.after(&change.from, change.to))
+    }
 }
 
 #[derive(Debug)]
@@ -212,6 +226,9 @@ impl Engine {
             batch.outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Done | Outcome::Already));
         let made = names(made.map(|(change, _)| change));
         records.extend(self.mark(&batch.target, &batch.plan, &made));
+        if !batch.plan.is_doubted() {
+            records.push(Record::Counted { target: batch.target.clone(), counts: batch.counts() });
+        }
         self.note(records, true, now, |pending| {
             batch.step = Step::End(pending);
             Activity::Batch(batch)

@@ -50,7 +50,7 @@ pub(super) fn diff(
         diff.absent(entry);
     }
     diff.rebound(resolved);
-    let released = diff.released();
+    let released = diff.released(resolved);
     diff.unlisted(scope, resolved, &released);
     let mut found = diff.found;
     found.unsatisfied.extend(resolved.blocked.iter().map(|blocked| fold(&blocked.name)));
@@ -229,7 +229,7 @@ impl Diff<'_> {
     }
 
     /// Finds the accounts that the last applied state named and this one does not.
-    fn released(&mut self) -> BTreeSet<AccountId> {
+    fn released(&mut self, resolved: &Resolved<'_>) -> BTreeSet<AccountId> {
         let mut released = BTreeSet::new();
         let Some(applied) = &self.memory.applied else { return released };
         for before in applied.desired.iter() {
@@ -241,7 +241,10 @@ impl Diff<'_> {
                 Match::One(account) => Some(account),
                 Match::None | Match::Many(_) => None,
             });
-            let Some(account) = account else { continue };
+            // Listed under another of its names, it is managed as before.
+            let Some(account) = account.filter(|account| !resolved.named.contains(&account.id)) else {
+                continue;
+            };
             self.found.summary.released += 1;
             released.insert(account.id.clone());
             if self.policy.unlisted == Unlisted::Keep {

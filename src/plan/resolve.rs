@@ -161,6 +161,9 @@ fn bound_to(folded: &str, entry: &Entry, account: &Account, memory: &Memory) -> 
     (before.means_same(entry) && fold(account.id.as_str()) != folded).then(|| AccountId::new(&*before.name))
 }
 
+/// The code of an entry that the settings ignore or protect.
+pub const REFUSED: Code = Code(250);
+
 /// Refuses entries whose very name the policy ignores or protects: an error that can be seen offline.
 pub fn refuse_listed(desired: &Desired, policy: &Policy) -> Vec<Diagnostic> {
     let lists = [(&policy.ignored, "ignored"), (&policy.protected, "protected")];
@@ -169,7 +172,7 @@ pub fn refuse_listed(desired: &Desired, policy: &Policy) -> Vec<Diagnostic> {
         for (globs, list) in lists {
             let Some(glob) = globs.iter().find(|glob| glob.matches(&entry.name)) else { continue };
             refused.push(Diagnostic {
-                code: Code(250),
+                code: REFUSED,
                 severity: Severity::Error,
                 message: format!("user `{}` is {list} by the settings", entry.name),
                 labels: vec![desired.label(entry, format!("matches `{list}: {}`", glob.as_str()))],
