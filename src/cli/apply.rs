@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::render::Render;
 use super::session::{Opened, Session, located_refusals, services};
 use super::{Failure, approve, handover, plan};
-use crate::daemon::{Driven, Hooks, World, drive};
+use crate::daemon::{Driven, Hooks, World, crash, drive};
 use crate::diagnostic;
 use crate::engine::effect::Notice;
 use crate::engine::event::{Decision, DesiredRead};
@@ -95,9 +95,11 @@ pub(super) fn open_journal(session: &Session, command: &str) -> Result<Held, Fai
         command: command.to_owned(),
     };
     let at = session.clock.now().wall.max(ledger.wall.unwrap_or(jiff::Timestamp::MIN));
+    crash::append("before", std::slice::from_ref(&start));
     let (seq, _) = journal
         .append(at, std::slice::from_ref(&start), false)
         .map_err(|error| Failure::operational(error.to_string()))?;
+    crash::append("after", std::slice::from_ref(&start));
     ledger.apply(seq, at, &start);
     Ok(Held { journal, ledger })
 }
@@ -155,11 +157,14 @@ pub(super) fn starts(
             crate::daemon::Store::Write(writer) => writer.chunk_size(),
             crate::daemon::Store::Read(_) => 1,
         };
+        let good = known.and_then(|known| known.good);
+        let applied_state = session.kept(&target.name, applied);
         let start = Start {
             policy: target.policy.clone(),
             chunk_size,
-            good: session.kept(&target.name, known.and_then(|known| known.good)),
-            applied: session.kept(&target.name, applied),
+            // Usually both are the same state, and a large one takes its time to read.
+            good: if good == applied { applied_state.clone() } else { session.kept(&target.name, good) },
+            applied: applied_state,
         };
         starts.insert(target.name.clone(), start);
     }

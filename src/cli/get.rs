@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::Failure;
 use super::args::{Get as Args, TableFormat};
 use super::exit::Exit;
 use super::session::{Opened, Session};
+use super::{Failure, as_of};
 use crate::desired::{Desired, Entry};
 use crate::journal::{self, entry::Record};
 use crate::model::{Account, AccountId, Live, Match, Outcome};
@@ -31,6 +31,9 @@ struct Row {
 }
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
+    if let Some(at) = &args.as_of {
+        return as_of::run(session, args, at);
+    }
     let targets = session.targets()?;
     let since = since(session)?;
     let (mut rows, mut known) = (Vec::new(), BTreeSet::new());
@@ -182,14 +185,26 @@ fn table(rows: &[Row], several: bool) -> String {
             row.reason.as_deref().map_or_else(|| "-".to_owned(), harmless),
         ]
     });
-    let lines: Vec<[String; 7]> = std::iter::once(head).chain(cells).collect();
+    if several {
+        return columns(&head, cells);
+    }
+    // One target needs no column that says which.
+    let [_, head @ ..] = head;
+    columns(&head, cells.map(|[_, rest @ ..]| rest))
+}
+
+/// Sets a table in columns.
+pub(super) fn columns<const N: usize>(
+    head: &[String; N],
+    cells: impl Iterator<Item = [String; N]>,
+) -> String {
+    let lines: Vec<[String; N]> = std::iter::once(head.clone()).chain(cells).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 7] = std::array::from_fn(width);
+    let widths: [usize; N] = std::array::from_fn(width);
     let mut out = String::new();
     for line in &lines {
         let mut text = String::new();
-        // One target needs no column that says which.
-        for (cell, width) in line.iter().zip(widths).skip(usize::from(!several)) {
+        for (cell, width) in line.iter().zip(widths) {
             let _ = write!(text, "{cell:width$}  ");
         }
         out.push_str(text.trim_end());
@@ -199,10 +214,11 @@ fn table(rows: &[Row], several: bool) -> String {
 }
 
 fn csv(rows: &[Row]) -> String {
-    let mut out = "target,user,account,live,desired,until,origin,since,reason\n".to_owned();
-    for row in rows {
+    let head = ["target", "user", "account", "live", "desired", "until", "origin", "since", "reason"]
+        .map(str::to_owned);
+    let cells = rows.iter().map(|row| {
         let text = |cell: &Option<String>| cell.clone().unwrap_or_default();
-        let cells = [
+        [
             row.target.clone(),
             row.user.clone(),
             row.account.clone().unwrap_or_else(|| row.user.clone()),
@@ -212,7 +228,18 @@ fn csv(rows: &[Row]) -> String {
             text(&row.origin),
             row.since.map(|at| at.to_string()).unwrap_or_default(),
             text(&row.reason),
-        ];
+        ]
+    });
+    csv_lines(&head, cells)
+}
+
+/// Sets a table in lines with commas.
+pub(super) fn csv_lines<const N: usize>(
+    head: &[String; N],
+    cells: impl Iterator<Item = [String; N]>,
+) -> String {
+    let mut out = format!("{}\n", head.join(","));
+    for cells in cells {
         let line: Vec<String> = cells.iter().map(|cell| csv_cell(cell)).collect();
         let _ = writeln!(out, "{}", line.join(","));
     }

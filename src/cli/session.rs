@@ -15,7 +15,7 @@ use crate::daemon::clock::NOW_VARIABLE;
 use crate::daemon::world::{located, read_desired};
 use crate::daemon::{Clock, Store, TargetIo};
 use crate::desired::{self, Desired};
-use crate::diagnostic::{self, Diagnostic};
+use crate::diagnostic::{self, Diagnostic, codes};
 use crate::engine::event::{DesiredRead, ReadFailure};
 use crate::journal::entry::Record;
 use crate::journal::fold::Ledger;
@@ -137,7 +137,7 @@ impl Session {
             match read_desired(directory) {
                 Ok(read) => return Ok(Ok(read)),
                 Err(ReadFailure::Invalid(diagnostics)) => return Ok(Err(diagnostics)),
-                Err(ReadFailure::Moving(what)) if self.clock.now().mono - start > SETTLE => {
+                Err(ReadFailure::Moving(what)) if self.clock.now().mono.saturating_sub(start) > SETTLE => {
                     let message = format!("the files in {} keep changing: {what}", directory.display());
                     return Err(Failure::operational(message)
                         .help("wait until whatever writes them is done; remove a stale .git/index.lock"));
@@ -177,7 +177,7 @@ impl Opened {
 
 /// Names the places of refusals that the engine made: it does not know where the directory is.
 pub(super) fn located_refusals(directory: &Path, diagnostics: &[Diagnostic]) -> Vec<Diagnostic> {
-    let of_engine = |diagnostic: &Diagnostic| diagnostic.code == plan::REFUSED;
+    let of_engine = |diagnostic: &Diagnostic| diagnostic.code == codes::PROTECTED_ENTRY;
     let (refused, rest) = diagnostics.iter().cloned().partition::<Vec<_>, _>(of_engine);
     rest.into_iter().chain(located(directory, refused)).collect()
 }

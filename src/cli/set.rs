@@ -8,9 +8,8 @@ use super::exit::Exit;
 use super::session::{Opened, Session};
 use crate::daemon::world::located;
 use crate::desired::{self, SourceFile};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Access;
-use crate::plan;
 
 pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     if args.access == Access::Disabled && args.until.is_some() {
@@ -69,7 +68,7 @@ fn refuse_unmanaged(target: &Opened, user: &str) -> Result<(), Failure> {
     for (list, globs) in [("ignored", &target.policy.ignored), ("protected", &target.policy.protected)] {
         if let Some(glob) = globs.iter().find(|glob| glob.matches(user)) {
             let refused =
-                Diagnostic::error(plan::REFUSED, format!("user `{user}` is {list} by the settings"));
+                Diagnostic::error(codes::PROTECTED_ENTRY, format!("user `{user}` is {list} by the settings"));
             let help = format!("take `{}` out of `{list}` in the settings first", glob.as_str());
             return Err(Failure::invalid(vec![refused.help(help)]));
         }

@@ -47,7 +47,7 @@ pub(super) fn diff(
         diff.compare(entry, account);
     }
     for entry in &resolved.missing {
-        diff.absent(entry);
+        diff.absent(entry, resolved);
     }
     diff.rebound(resolved);
     let released = diff.released(resolved);
@@ -165,7 +165,7 @@ impl Diff<'_> {
         before.is_some_and(|before| before.until == entry.until && before.access_on(then) == Access::Enabled)
     }
 
-    fn absent(&mut self, entry: &Entry) {
+    fn absent(&mut self, entry: &Entry, resolved: &Resolved<'_>) {
         let want = entry.access_on(self.today);
         let folded = fold(&entry.name);
         if self.policy.missing == Missing::Create {
@@ -184,7 +184,8 @@ impl Diff<'_> {
         }
         self.found.summary.missing += 1;
         let renamed = self.memory.bindings.get(&folded).and_then(|id| self.live.get(id));
-        let suggestion = renamed.map(|account| account.name.clone()).or_else(|| self.alike(&folded));
+        let suggestion =
+            renamed.map(|account| account.name.clone()).or_else(|| self.alike(&folded, resolved));
         self.found.unsatisfied.push(folded);
         self.found.notes.push(Note::Missing {
             name: entry.name.to_string(),
@@ -194,17 +195,24 @@ impl Diff<'_> {
         });
     }
 
-    /// Finds a live name that looks like a misspelt one. Only the first few misses are worth a scan.
-    fn alike(&self, folded: &str) -> Option<String> {
+    /// Finds a live name that nobody is listed by and that looks like a misspelt one. Only the first few misses
+    /// are worth a scan.
+    fn alike(&self, folded: &str, resolved: &Resolved<'_>) -> Option<String> {
         if self.found.summary.missing > 100 {
             return None;
         }
-        let close = |name: &&str| name.len().abs_diff(folded.len()) <= 3;
+        // What is short is soon like anything: one slip in five characters, not counting a domain.
+        let own = folded.split('@').next().unwrap_or(folded).chars().count();
+        let slips = if own > 5 { 2 } else { 1 };
+        let is_listed = |name: &str| match self.live.resolve(name) {
+            Match::One(account) => resolved.named.contains(&account.id),
+            Match::None | Match::Many(_) => false,
+        };
         self.live
             .folded_names()
-            .filter(close)
+            .filter(|name| name.len().abs_diff(folded.len()) <= 4 * slips)
             .map(|name| (strsim::damerau_levenshtein(folded, name), name))
-            .filter(|(distance, _)| *distance <= 2)
+            .filter(|(distance, name)| *distance <= slips && !is_listed(name))
             .min()
             .map(|(_, name)| name.to_owned())
     }
@@ -228,7 +236,7 @@ impl Diff<'_> {
         }
     }
 
-    /// Finds the accounts that the last applied state named and this one does not.
+    /// Finds the accounts that the last applied state named and this one does not, by whatever name.
     fn released(&mut self, resolved: &Resolved<'_>) -> BTreeSet<AccountId> {
         let mut released = BTreeSet::new();
         let Some(applied) = &self.memory.applied else { return released };
@@ -241,12 +249,13 @@ impl Diff<'_> {
                 Match::One(account) => Some(account),
                 Match::None | Match::Many(_) => None,
             });
-            // Listed under another of its names, it is managed as before.
             let Some(account) = account.filter(|account| !resolved.named.contains(&account.id)) else {
                 continue;
             };
+            if !released.insert(account.id.clone()) {
+                continue;
+            }
             self.found.summary.released += 1;
-            released.insert(account.id.clone());
             if self.policy.unlisted == Unlisted::Keep {
                 let state = account.state.clone();
                 self.found.notes.push(Note::Released { name: before.name.to_string(), state });

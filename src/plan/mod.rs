@@ -22,7 +22,7 @@ pub use effect::{Due, Effect};
 pub use guard::{Guard, Verdict};
 pub use memory::Memory;
 pub use policy::Policy;
-pub use resolve::{REFUSED, refuse_listed};
+pub use resolve::refuse_listed;
 
 /// One access to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]

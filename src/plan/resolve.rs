@@ -6,7 +6,7 @@ use super::memory::Memory;
 use super::policy::Policy;
 use super::{Blocked, BlockedBecause, PlanId};
 use crate::desired::{Desired, Entry};
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, codes};
 use crate::model::{Account, AccountId, Live, Match, Now};
 use crate::name::{Glob, fold};
 
@@ -161,9 +161,6 @@ fn bound_to(folded: &str, entry: &Entry, account: &Account, memory: &Memory) -> 
     (before.means_same(entry) && fold(account.id.as_str()) != folded).then(|| AccountId::new(&*before.name))
 }
 
-/// The code of an entry that the settings ignore or protect.
-pub const REFUSED: Code = Code(250);
-
 /// Refuses entries whose very name the policy ignores or protects: an error that can be seen offline.
 pub fn refuse_listed(desired: &Desired, policy: &Policy) -> Vec<Diagnostic> {
     let lists = [(&policy.ignored, "ignored"), (&policy.protected, "protected")];
@@ -172,7 +169,7 @@ pub fn refuse_listed(desired: &Desired, policy: &Policy) -> Vec<Diagnostic> {
         for (globs, list) in lists {
             let Some(glob) = globs.iter().find(|glob| glob.matches(&entry.name)) else { continue };
             refused.push(Diagnostic {
-                code: REFUSED,
+                code: codes::PROTECTED_ENTRY,
                 severity: Severity::Error,
                 message: format!("user `{}` is {list} by the settings", entry.name),
                 labels: vec![desired.label(entry, format!("matches `{list}: {}`", glob.as_str()))],

@@ -179,31 +179,23 @@ fn in_words(effect: &Effect, plan: &Plan, view: &View) -> String {
 
 fn unlisted(plan: &Plan, out: &mut dyn fmt::Write) -> fmt::Result {
     let (all, enabled) = (plan.summary.unlisted, plan.summary.unlisted_enabled);
-    let taken = plan.changes.iter().filter(|planned| planned.change.cause == Cause::Unlisted).count() as u64;
-    // Where nobody stays as they are, the released are among those who lose POP3.
-    let released = if taken == 0 { 0 } else { plan.summary.released };
-    if all == 0 && released == 0 {
+    if all == 0 {
         return Ok(());
     }
-    if released > 0 {
-        return writeln!(
-            out,
-            "\nNot listed: {}, {} of them with POP3 enabled, and {} released; {} of all these {} POP3",
-            counted(all, "account"),
-            number(enabled),
-            number(released),
-            number(taken),
-            if taken == 1 { "loses" } else { "lose" }
-        );
-    }
+    let taken = plan.changes.iter().filter(|planned| planned.change.cause == Cause::Unlisted).count() as u64;
+    // Those that were listed until now are counted on their own; what is taken is taken from both.
+    let released = match plan.summary.released {
+        released if released > 0 && taken > 0 => format!(", and {} released", number(released)),
+        _ => String::new(),
+    };
     let then = match taken {
         0 => "they stay as they are".to_owned(),
-        1 => "1 of them loses it".to_owned(),
-        many => format!("{} of them lose it", number(many)),
+        1 => "1 loses POP3".to_owned(),
+        many => format!("{} lose POP3", number(many)),
     };
     writeln!(
         out,
-        "\nNot listed: {}, {} of them with POP3 enabled; {then}",
+        "\nNot listed: {}, {} of them with POP3 enabled{released}; {then}",
         counted(all, "account"),
         number(enabled)
     )
