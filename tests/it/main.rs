@@ -17,4 +17,5 @@ mod readme;
 mod services;
 mod sqlite;
 mod watch;
+mod windows;
 mod world;
