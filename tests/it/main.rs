@@ -19,5 +19,6 @@ mod readme;
 mod services;
 mod sqlite;
 mod watch;
+mod windows;
 mod worked_example;
 mod world;
