@@ -147,6 +147,7 @@ impl Session {
     }
 
     /// Returns who runs this.
+    #[expect(clippy::unused_self, reason = "one session is one person, whatever is asked to find out who")]
     pub(super) fn by(&self) -> String {
         who::who()
     }
@@ -154,6 +155,7 @@ impl Session {
 
 impl Opened {
     /// Opens the store for reading only.
+    #[expect(clippy::unnecessary_wraps, reason = "a store with a secret can fail to open; SQLite opens later")]
     pub(super) fn reader(&self) -> Result<Arc<dyn crate::stores::Reader>, Failure> {
         Ok(store::reader(&self.target.store))
     }
