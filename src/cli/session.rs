@@ -155,7 +155,10 @@ impl Session {
 
 impl Opened {
     /// Opens the store for reading only.
-    #[expect(clippy::unnecessary_wraps, reason = "a store with a secret can fail to open; SQLite opens later")]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "a store with a secret can fail to open; SQLite opens later"
+    )]
     pub(super) fn reader(&self) -> Result<Arc<dyn crate::stores::Reader>, Failure> {
         Ok(store::reader(&self.target.store))
     }
