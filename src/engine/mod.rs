@@ -8,6 +8,7 @@ mod batch;
 mod debt;
 pub mod effect;
 pub mod event;
+mod expiry;
 mod operator;
 pub mod retry;
 mod settle;

@@ -58,6 +58,9 @@ pub struct TargetStatus {
     pub parked: usize,
     /// When the next `until` ends.
     pub next_expiry: Option<Timestamp>,
+    /// Users whose access ends within 14 days, with their last day, the first to end first.
+    #[serde(default)]
+    pub expiring: Vec<(String, jiff::civil::Date)>,
 }
 
 /// What a plan waits for.
@@ -188,6 +191,7 @@ impl Engine {
             retrying: target.retries.len(),
             parked: target.parked.len(),
             next_expiry: target.next_expiry,
+            expiring: target.ending.iter().map(|one| (one.name.clone(), one.until)).collect(),
         }
     }
 
