@@ -211,17 +211,3 @@ fn names_in_the_store_never_steer_a_terminal() {
     }
     assert!(disabled(&world).contains("moc\u{202e}@x.test"), "they are accounts like all others");
 }
-
-#[test]
-fn a_released_user_in_allow_list_mode_is_counted_where_it_stands() {
-    let world = World::new();
-    users(&world, 3);
-    desire(&world, 3, &[]);
-    settings(&world, "    unlisted: disable");
-    let _apply = world.popgate(["apply"]).success();
-    desire(&world, 2, &[]);
-    let plan = world.popgate(["plan"]).success().stdout;
-    let line =
-        "Not listed: 0 accounts, 0 of them with POP3 enabled, and 1 released; 1 of all these loses POP3\n";
-    assert!(plan.contains(line), "{plan}");
-}
