@@ -13,6 +13,7 @@ mod journal;
 mod layouts;
 mod main_job;
 mod memory;
+mod operate;
 mod readme;
 mod services;
 mod sqlite;
