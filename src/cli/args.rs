@@ -9,7 +9,7 @@ use crate::model::Access;
 /// Declarative POP3 access: commit YAML that lists who may use POP3, review the plan, let the daemon apply just the
 /// difference and restart the mail service once.
 ///
-/// Without any settings file, popgate works on the directory `desired-state/` and on a small SQLite list of its own
+/// Without any settings file, popgate works on the directory `desired-state/` and on a small `SQLite` list of its own
 /// below `.popgate/`, so that everything can be tried before a mail server is named.
 #[derive(Debug, Parser)]
 #[command(name = "popgate", version, propagate_version = true, max_term_width = 100)]

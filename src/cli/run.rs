@@ -40,7 +40,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         };
         let mode = mode(session, Goal::Once(Restarts::AtOnce), false, None, None);
         let driven = drive_once(session, &targets, held, mode, hooks).await?;
-        return conclude(session, &targets, &driven);
+        return Ok(conclude(session, &targets.iter().collect::<Vec<_>>(), &driven));
     }
     let signal = serve(session, held).await?;
     tracing::info!("popgate stopped; what is owed stands in the journal.");

@@ -111,16 +111,22 @@ impl Listed {
 }
 
 impl File {
-    /// Returns line and column of an offset.
-    fn position(&self, offset: u32) -> (u32, u32) {
-        let text = &self.source.bytes[self.mark..];
-        let lines = self.lines.get_or_init(|| Lines::new(self.text()));
-        lines.position(text, offset as usize)
+    fn text(&self) -> &[u8] {
+        &self.source.bytes[self.mark..]
     }
 
-    fn text(&self) -> &str {
-        let text = &self.source.bytes[self.mark..];
-        std::str::from_utf8(text).expect("only valid texts become a desired state")
+    fn lines(&self) -> &Lines {
+        self.lines.get_or_init(|| Lines::new(self.valid()))
+    }
+
+    /// Returns the whole text, which costs a look at all of it.
+    fn valid(&self) -> &str {
+        std::str::from_utf8(self.text()).expect("only valid texts become a desired state")
+    }
+
+    /// Returns line and column of an offset.
+    fn position(&self, offset: u32) -> (u32, u32) {
+        self.lines().position(self.text(), offset as usize)
     }
 }
 
@@ -177,9 +183,8 @@ impl Desired {
     pub fn label(&self, entry: &Entry, message: impl Into<String>) -> Label {
         let listed = self.find(&entry.name).expect("the entry comes from this desired state");
         let file = &self.0.files[listed.file as usize];
-        let lines = file.lines.get_or_init(|| Lines::new(file.text()));
         let start = listed.offset as usize;
-        let spot = lines.spot(file.text(), start..start + entry.name.len());
+        let spot = file.lines().spot(file.valid(), start..start + entry.name.len());
         Label::spot(file.source.path.clone(), spot).saying(message)
     }
 

@@ -144,6 +144,13 @@ enum Activity {
     Note(operator::Noted),
 }
 
+impl Activity {
+    /// Tells whether a batch of this target is under way.
+    fn writes_to(&self, target: &str) -> bool {
+        matches!(self, Self::Batch(batch) if batch.is_for(target))
+    }
+}
+
 impl Engine {
     /// Puts an engine together from what the journal remembers. Nothing happens until the first input.
     pub fn new(mode: Mode, ledger: Ledger, targets: BTreeMap<String, Start>, now: Now) -> Self {

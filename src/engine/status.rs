@@ -35,6 +35,9 @@ pub struct TargetStatus {
     pub digest: Option<String>,
     /// The git commit in force.
     pub commit: Option<String>,
+    /// Whether a look that was asked for, or a batch, is not over yet.
+    #[serde(default)]
+    pub busy: bool,
     /// Whether everything is as desired, nothing waits and nothing failed.
     pub converged: bool,
     /// Since when the desired directory has errors, and how many.
@@ -171,15 +174,18 @@ impl Engine {
                 && target.parked.is_empty()
         });
         let owed = !self.ledger.debts(&target.policy.service.key).is_empty();
+        // Until a look that was asked for is over, nobody knows.
+        let busy = target.forced || self.activity.writes_to(name);
         TargetStatus {
             name: name.to_owned(),
             digest: target.good.as_ref().map(|good| good.digest().short()),
             commit: target.commit.clone(),
-            converged: quiet && settled && !owed && self.is_applied(name, target),
+            busy,
+            converged: quiet && settled && !busy && !owed && self.is_applied(name, target),
             invalid: target.invalid.as_ref().map(|(since, all)| (*since, all.len())),
             moving: target.moving.as_ref().map(|(since, _)| *since),
             store: target.store.as_ref().map(|(_, why)| why.clone()),
-            plan: plan.map(plan_status),
+            plan: plan.map(|plan| plan_status(plan, target.made)).filter(PlanStatus::wants_something),
             counts: ledger.and_then(|ledger| ledger.counts),
             last_batch: ledger.and_then(|ledger| ledger.last_batch.clone()),
             retrying: target.retries.len(),
@@ -238,11 +244,17 @@ fn owed_status(owed: &crate::journal::fold::Debt) -> OwedStatus {
     }
 }
 
-fn plan_status(plan: &Plan) -> PlanStatus {
+impl PlanStatus {
+    fn wants_something(&self) -> bool {
+        self.enable + self.disable + self.blocked > 0 || self.held > 0 || !self.guards.is_empty()
+    }
+}
+
+fn plan_status(plan: &Plan, (disabled, enabled): (u64, u64)) -> PlanStatus {
     PlanStatus {
         id: plan.id.as_str().to_owned(),
-        enable: plan.summary.enable,
-        disable: plan.summary.disable,
+        enable: plan.summary.enable.saturating_sub(enabled),
+        disable: plan.summary.disable.saturating_sub(disabled),
         blocked: plan.summary.blocked,
         held: plan.held.len(),
         guards: plan

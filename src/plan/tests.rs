@@ -139,7 +139,8 @@ fn listing(entries: &str) -> Desired {
 /// Reads files whose entries are given one a line.
 fn files(files: &[(&str, &str)]) -> Desired {
     let files = files.iter().map(|(path, entries)| {
-        let body: String = entries.lines().map(|line| format!("  {}\n", line.trim())).collect();
+        let body: String =
+            entries.lines().map(|line| format!("  {}\n", line.trim())).collect::<Vec<_>>().concat();
         let text = if body.trim().is_empty() { "pop3: {}\n".to_owned() } else { format!("pop3:\n{body}") };
         SourceFile { path: (*path).to_owned(), bytes: text.into_bytes() }
     });
@@ -147,7 +148,7 @@ fn files(files: &[(&str, &str)]) -> Desired {
 }
 
 fn many(name: &str, count: usize, access: &str) -> String {
-    (0..count).map(|n| format!("{name}-{n}: {access}\n")).collect()
+    (0..count).map(|n| format!("{name}-{n}: {access}\n")).collect::<Vec<_>>().concat()
 }
 
 fn account(id: &str, aliases: &[&str], state: State) -> Account {

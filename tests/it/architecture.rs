@@ -191,7 +191,7 @@ fn check(path: &str, text: &str) -> Vec<String> {
     if let Some(name) = module.iter().find(|name| EMPTY_NAMES.contains(&name.as_str())) {
         wrong.push(format!("{path}:1: `{name}` says nothing: name it after what it does"));
     }
-    let is_test = module.last().is_some_and(|last| last == "tests");
+    let is_test = module.iter().any(|part| part == "tests");
     let pure =
         PURE.iter().any(|pure| within(&module, pure)) && !NOT_PURE.iter().any(|io| within(&module, io));
     for reach in reaches(text).iter().filter(|_| !is_test) {

@@ -1,9 +1,10 @@
 //! Integration tests: one binary, one module for each subject, real files and real servers.
 
-#![expect(clippy::unwrap_used, reason = "this is all test code, helpers too")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "this is all test code, helpers too")]
 
 mod architecture;
 mod bad_input;
+mod commands;
 mod contract;
 mod crash;
 mod daemon;
@@ -12,6 +13,7 @@ mod history;
 mod journal;
 mod layouts;
 mod main_job;
+mod manual;
 mod memory;
 mod operate;
 mod readme;
@@ -19,4 +21,5 @@ mod services;
 mod sqlite;
 mod watch;
 mod windows;
+mod worked_example;
 mod world;

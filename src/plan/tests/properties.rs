@@ -28,8 +28,11 @@ fn entry() -> impl Strategy<Value = &'static str> {
 
 /// Any of the names, each at most once, with an entry.
 fn entries() -> impl Strategy<Value = String> {
-    prop::collection::btree_map(prop::sample::select(&NAMES[..]), entry(), 0..NAMES.len())
-        .prop_map(|entries| entries.iter().map(|(name, entry)| format!("{name}: {entry}\n")).collect())
+    prop::collection::btree_map(prop::sample::select(&NAMES[..]), entry(), 0..NAMES.len()).prop_map(
+        |entries| {
+            entries.iter().map(|(name, entry)| format!("{name}: {entry}\n")).collect::<Vec<_>>().concat()
+        },
+    )
 }
 
 /// Accounts whose ids and aliases come from the same few names, so that all kinds of overlap occur.

@@ -55,7 +55,7 @@ fn two_entries_for_one_account_block_both_and_each_names_the_other() {
         BlockedBecause::Doubled(account, others) => {
             format!(
                 "{account}: {}",
-                others.iter().map(|(name, at)| format!("{name} {at}")).collect::<String>()
+                others.iter().map(|(name, at)| format!("{name} {at}")).collect::<Vec<_>>().concat()
             )
         }
         other => panic!("{other:?}"),
