@@ -121,8 +121,8 @@ pub async fn drive(
                 Asked::Stop(_) if signal.is_some() => driver.input(Input::Abort),
                 Asked::Stop(number) => {
                     signal = Some(number);
-                    if let Some(supervisor) = &supervisor {
-                        supervisor.stopping();
+                    if supervisor.is_some() {
+                        Supervisor::stopping();
                     }
                     driver.input(Input::Stop);
                 }

@@ -46,7 +46,7 @@ impl Supervisor {
     }
 
     /// The process is about to leave.
-    pub(super) fn stopping(&self) {
+    pub(super) fn stopping() {
         tell(&[NotifyState::Stopping, NotifyState::Status("stopping after the step in flight")]);
     }
 }
