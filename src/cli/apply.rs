@@ -54,6 +54,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         requests: None,
         publish: None,
         watch: false,
+        reload: None,
     };
     let driven = drive_once(session, &targets, held, mode, hooks).await?;
     let mut answers = asked.answers();
@@ -138,7 +139,7 @@ pub(super) async fn drive_once(
         starts(session, targets, &held.ledger, writes),
         session.clock.now(),
     );
-    let world = world(session, targets, Some(held.journal), writes);
+    let world = world(session, targets, Some(Arc::new(Mutex::new(held.journal))), writes);
     drive(engine, world, session.clock, hooks).await.map_err(|error| Failure::operational(error.to_string()))
 }
 
@@ -174,7 +175,7 @@ pub(super) fn starts(
 pub(super) fn world(
     session: &Session,
     targets: &[Opened],
-    journal: Option<Journal<Record>>,
+    journal: Option<Arc<Mutex<Journal<Record>>>>,
     writes: bool,
 ) -> World {
     let io = |target: &Opened| (target.name.clone(), target.io(writes));
@@ -182,7 +183,7 @@ pub(super) fn world(
         targets: targets.iter().map(io).collect(),
         services: services(targets),
         state: session.state().to_owned(),
-        journal: journal.map(|journal| Arc::new(Mutex::new(journal))),
+        journal,
     }
 }
 

@@ -15,6 +15,7 @@ mod open;
 mod operate;
 mod plan;
 mod progress;
+mod reload;
 mod render;
 mod restart;
 mod run;

@@ -62,6 +62,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         requests: None,
         publish: None,
         watch: false,
+        reload: None,
     };
     let goal = Goal::Settle(if args.now { Restarts::Forced } else { Restarts::AtOnce });
     let mode = mode(session, goal, false, None, None);

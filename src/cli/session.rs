@@ -59,6 +59,19 @@ impl Session {
         Ok(Self { settings, global, render, clock, by: who::who() })
     }
 
+    /// Reads the settings again. Clock, log and everything that the command line said stay.
+    pub(super) fn reopen(&self) -> Result<Self, Failure> {
+        let settings = settings::load(self.global.config.as_deref(), self.global.state.as_deref())
+            .map_err(Failure::invalid)?;
+        Ok(Self {
+            settings,
+            global: self.global.clone(),
+            render: self.render,
+            clock: self.clock,
+            by: self.by.clone(),
+        })
+    }
+
     /// Returns the state directory.
     pub(super) fn state(&self) -> &Path {
         &self.settings.state

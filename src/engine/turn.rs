@@ -315,7 +315,8 @@ impl Engine {
 
     /// Makes the plan true as far as guards, windows and back-offs allow, or writes down that nothing is to do.
     fn act(&mut self, name: &str, turn: &Turn, now: Now) {
-        let suspended = self.ledger.suspended.as_ref().is_some_and(|suspension| suspension.holds(now.wall));
+        let suspension = self.ledger.suspended.as_ref().filter(|suspension| suspension.holds(now.wall));
+        let (suspended, resumes) = (suspension.is_some(), suspension.and_then(|suspension| suspension.until));
         let Some(target) = self.targets.get_mut(name) else { return };
         let open = target.policy.windows.open(Kind::Writes, now.wall);
         let mut admitted: Vec<Planned> = turn
@@ -329,6 +330,8 @@ impl Engine {
         target.next_window = None;
         if !admitted.is_empty() && !open {
             target.next_window = target.policy.windows.next_open(Kind::Writes, now.wall);
+        } else if !admitted.is_empty() && suspended {
+            target.next_window = resumes;
         }
         if suspended || !open {
             admitted.clear();
