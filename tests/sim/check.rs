@@ -69,6 +69,8 @@ pub(crate) struct Check {
     enabling: bool,
     /// Chunks on disk without outcomes there.
     doubt: BTreeSet<AccountId>,
+    /// Whether an outcome was written down that a crash may take away again.
+    unsynced: bool,
     pub(crate) last_applied: Option<Duration>,
     pub(crate) urged: bool,
     pub(crate) stopped: bool,
@@ -101,6 +103,7 @@ impl Check {
             batch_target: String::new(),
             enabling: false,
             doubt: BTreeSet::new(),
+            unsynced: false,
             last_applied: None,
             urged: false,
             stopped: false,
@@ -123,8 +126,7 @@ impl Check {
     pub(crate) fn recorded(
         &mut self,
         records: &[Record],
-        at: Timestamp,
-        now: Duration,
+        sync: bool,
         units: &[Unit],
     ) -> Result<(), Violation> {
         for record in records {
@@ -153,6 +155,7 @@ impl Check {
                 }
                 Record::Outcome { account, to, outcome, .. } => {
                     self.doubt.remove(account);
+                    self.unsynced = true;
                     if matches!(outcome, Outcome::Done | Outcome::Already) {
                         let target = self.batch_target.clone();
                         for (_, changes) in &mut self.of(&target).approvals {
@@ -171,22 +174,16 @@ impl Check {
                     }
                 }
                 Record::Settled { instance, proof, .. } => {
-                    self.settled(instance, proof, now, units)?;
+                    self.settled(instance, proof, units)?;
                 }
                 _ => {}
             }
         }
-        let _ = at;
+        self.unsynced &= !sync;
         Ok(())
     }
 
-    fn settled(
-        &mut self,
-        instance: &Instance,
-        proof: &Proof,
-        now: Duration,
-        units: &[Unit],
-    ) -> Result<(), Violation> {
+    fn settled(&mut self, instance: &Instance, proof: &Proof, units: &[Unit]) -> Result<(), Violation> {
         let unit = units.iter().find(|unit| unit.instance == *instance).expect("every instance is known");
         let told = matches!(proof, Proof::Told { .. });
         // A person may be wrong, and a stopped service has been started since, with the new state.
@@ -203,10 +200,8 @@ impl Check {
         let served = self.units.get_mut(instance).expect("every instance is known");
         served.owed = false;
         served.last = served.asked.take().or(served.last);
-        let _ = now;
         if self.units.values().all(|served| !served.owed) {
             self.urged = false;
-            self.doubt.clear();
         }
         Ok(())
     }
@@ -339,7 +334,6 @@ impl Check {
         &mut self,
         target: &str,
         change: &Change,
-        outcome: Option<&Outcome>,
         applied: bool,
         wall: Timestamp,
         now: Duration,
@@ -355,7 +349,6 @@ impl Check {
         let pair = (change.account.clone(), change.to);
         let approved =
             known.approvals.iter().any(|(until, changes)| *until > wall && changes.contains(&pair));
-        let _ = outcome;
         if applied && !approved && counts(change) {
             known.recent.push((wall, change.to));
         }
@@ -365,17 +358,28 @@ impl Check {
     /// What the process knew and had not written down is gone.
     pub(crate) fn crashed(&mut self, shows: Shows) {
         self.intents.clear();
+        self.doubted();
         for served in self.units.values_mut() {
             if shows != Shows::Identity {
                 served.proven = None;
             }
-            (served.answered, served.asked, served.last) = (false, None, served.last);
+            (served.answered, served.asked) = (false, None);
         }
     }
 
     /// An append failed: what it would have said has to be found out again.
     pub(crate) fn not_recorded(&mut self) {
+        self.doubted();
         self.units.values_mut().for_each(|served| (served.proven, served.asked) = (None, None));
+    }
+
+    /// Chunks that were sent and whose outcome nobody knows any more owe a restart.
+    fn doubted(&mut self) {
+        if !self.doubt.is_empty() || self.unsynced {
+            self.units.values_mut().for_each(|served| served.owed = true);
+        }
+        self.doubt.clear();
+        self.unsynced = false;
     }
 
     pub(crate) fn observed(&mut self, units: &[Unit], seen: bool, now: Duration) {
@@ -398,10 +402,9 @@ impl Check {
         now: Duration,
     ) -> Result<(), Violation> {
         self.restarts += 1;
-        let doubt = !self.doubt.is_empty();
         let urged = self.urged;
         let served = self.units.get_mut(instance).expect("every instance is known");
-        if !served.owed && !doubt {
+        if !served.owed {
             return broken(4, format!("{instance} is restarted although nothing was written"));
         }
         if served.proven.is_some() {

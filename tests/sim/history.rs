@@ -12,7 +12,7 @@ use popgate::engine::effect::Effect;
 use popgate::engine::event::{Answer, Input, Ticket};
 use popgate::engine::{Engine, Mode, Start};
 use popgate::journal::entry::Record;
-use popgate::model::{Live, Now};
+use popgate::model::Now;
 use popgate::plan::Change;
 use popgate::plan::policy::{Limits, Share};
 
@@ -339,10 +339,6 @@ impl History {
         self.engine = Some(engine);
         self.say(|| "the process starts".to_owned());
         Ok(())
-    }
-
-    fn running(&self, target: &str) -> Option<Live> {
-        self.targets[target].store.read(false, &mut Random::new(0)).ok()
     }
 }
 

@@ -82,7 +82,7 @@ impl Unit {
             0 => (error("it did not stop"), false, soon),
             1 => (error("no answer in time"), random.chance(500), Duration::from_secs(60)),
             // It says that all is well, and the old run is still there.
-            2 if self.shows == Shows::Identity => (Ok(()), false, soon),
+            2 if self.shows != Shows::Nothing => (Ok(()), false, soon),
             3 => {
                 self.changing_until = now + random.millis(1000, 20_000);
                 (Ok(()), true, soon)

@@ -166,7 +166,7 @@ impl History {
         }
         let appended = self.disk.append(at, &records, sync, self.faults, &mut self.random);
         if appended.is_ok() {
-            self.check.recorded(&records, at, self.now, &self.units)?;
+            self.check.recorded(&records, sync, &self.units)?;
         } else {
             self.check.not_recorded();
         }
@@ -201,8 +201,7 @@ impl History {
         let written = world.store.write(chunk, faults, &mut self.random);
         self.say(|| format!("WRITE {target}: {:?} {:?}", written.outcomes, written.applied));
         for (number, change) in chunk.iter().enumerate() {
-            let outcome = written.outcomes.get(number);
-            self.check.applied(target, change, outcome, written.applied[number], wall, now)?;
+            self.check.applied(target, change, written.applied[number], wall, now)?;
         }
         Ok(written.outcomes)
     }
