@@ -91,10 +91,10 @@ async fn observe(
     let ledger = session.ledger()?;
     let mode = mode(session, Goal::Observe, false, None, None);
     let engine =
-        Engine::new(mode, ledger.clone(), starts(session, targets, &ledger, false)?, session.clock.now());
+        Engine::new(mode, ledger.clone(), starts(session, targets, &ledger, false), session.clock.now());
     let hooks =
         Hooks { notice, decide: Arc::new(|_| Decision::Decline), requests: None, publish: None, watch: true };
-    let world = world(session, targets, None, false)?;
+    let world = world(session, targets, None, false);
     let driven = drive(engine, world, session.clock, hooks).await;
     let driven = driven.map_err(|error| Failure::operational(error.to_string()))?;
     Ok(driven.signal.map_or(Exit::Success, Exit::Interrupted))

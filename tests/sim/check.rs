@@ -195,7 +195,9 @@ impl Check {
             && *proof != Proof::Stopped
             && self.last_applied.is_some_and(|write| unit.started < write)
         {
-            let what = format!("{instance} counts as restarted by {proof:?}, but it still runs with the state before the last write");
+            let what = format!(
+                "{instance} counts as restarted by {proof:?}, but it still runs with the state before the last write"
+            );
             return broken(4, what);
         }
         let served = self.units.get_mut(instance).expect("every instance is known");
@@ -248,7 +250,9 @@ impl Check {
                 return broken(2, format!("{account} is written although it could not be read"));
             }
             None if !creates => return broken(2, format!("{account} is written and was not listed")),
-            Some(found) if names(found).any(|name| name.starts_with("boss") || name.starts_with("health")) => {
+            Some(found)
+                if names(found).any(|name| name.starts_with("boss") || name.starts_with("health")) =>
+            {
                 return broken(8, format!("{account} is written and out of bounds"));
             }
             _ => {}
@@ -260,14 +264,12 @@ impl Check {
         let mut named = false;
         for (name, (access, until)) in model.iter() {
             let folded = name.to_lowercase();
-            let candidates: Vec<&AccountId> = live
-                .values()
-                .filter(|one| names(one).any(|one| one == folded))
-                .map(|one| &one.id)
-                .collect();
+            let candidates: Vec<&AccountId> =
+                live.values().filter(|one| names(one).any(|one| one == folded)).map(|one| &one.id).collect();
             named |= candidates.contains(&account);
             let wanted = if until.is_some_and(|until| day > until) { Access::Disabled } else { *access };
-            let meant = candidates == [account] || creates && candidates.is_empty() && folded == account.as_str();
+            let meant =
+                candidates == [account] || creates && candidates.is_empty() && folded == account.as_str();
             if meant && wanted == change.to {
                 return Ok(());
             }
@@ -351,7 +353,8 @@ impl Check {
         }
         let known = self.of(target);
         let pair = (change.account.clone(), change.to);
-        let approved = known.approvals.iter().any(|(until, changes)| *until > wall && changes.contains(&pair));
+        let approved =
+            known.approvals.iter().any(|(until, changes)| *until > wall && changes.contains(&pair));
         let _ = outcome;
         if applied && !approved && counts(change) {
             known.recent.push((wall, change.to));
@@ -407,7 +410,8 @@ impl Check {
         if let (Some(anchor), Some(looked)) = (&served.anchor, &served.looked)
             && anchor != looked
         {
-            let what = format!("{instance} is restarted although somebody else did that after the last write");
+            let what =
+                format!("{instance} is restarted although somebody else did that after the last write");
             return broken(4, what);
         }
         if let Some(last) = served.last.filter(|last| !urged && now < *last + min_interval) {
