@@ -211,3 +211,22 @@ fn names_in_the_store_never_steer_a_terminal() {
     }
     assert!(disabled(&world).contains("moc\u{202e}@x.test"), "they are accounts like all others");
 }
+
+#[test]
+fn a_result_that_cannot_be_written_is_an_error_and_a_closed_pipe_is_none() {
+    let world = World::new();
+    users(&world, 2000);
+    desire(&world, 2000, &[1]);
+    settings(&world, SOON);
+    let shell = |script: &str| {
+        let mut command = world.command("/bin/sh");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_popgate")]);
+        world.run(command, "")
+    };
+    for command in ["plan", "get", "status", "export", "schema plan"] {
+        let full = shell(&format!("\"$0\" {command} > /dev/full")).ends_with(1);
+        assert!(full.stderr.contains("standard output"), "{command}: {}", full.stderr);
+        let _gone = shell(&format!("(\"$0\" {command}; echo $? > code) | true")).success();
+        assert_eq!(world.read("code"), "0\n", "{command}");
+    }
+}
