@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::effect::{Effect, Notice};
 use super::event::{Answer, Decision, DesiredRead, ReadFailure};
+use super::expiry;
 use super::retry::Backoff;
 use super::window::Kind;
 use super::{Activity, Engine, Goal, PendingRecords};
@@ -253,12 +254,19 @@ impl Engine {
         let zone = target.policy.timezone.clone();
         target.next_expiry =
             desired.iter().filter_map(|entry| entry.expires_at(&zone)).filter(|at| *at > now.wall).min();
+        target.ending = expiry::ending(desired.iter(), &zone, now.wall);
+        let warnings = target.warned.news(&target.ending);
         let applied = target.applied.clone();
         let mut memory = self.ledger.memory(name, applied);
         let policy = &self.targets[name].policy;
         memory.clock_jumped = self.clock_jumped;
         memory.not_effective = self.not_effective(policy);
         let made = Arc::new(plan::plan(&desired, &live, &memory, policy, now));
+        if self.mode.goal == Goal::Run || self.mode.goal == Goal::Observe {
+            for (days, entries) in warnings {
+                self.tell(Notice::Expiring { target: name.to_owned(), days, entries });
+            }
+        }
         if back {
             self.tell(Notice::StoreBack { target: name.to_owned() });
         }
@@ -321,7 +329,8 @@ impl Engine {
 
     /// Makes the plan true as far as guards, windows and back-offs allow, or writes down that nothing is to do.
     fn act(&mut self, name: &str, turn: &Turn, now: Now) {
-        let suspended = self.ledger.suspended.as_ref().is_some_and(|suspension| suspension.holds(now.wall));
+        let suspension = self.ledger.suspended.as_ref().filter(|suspension| suspension.holds(now.wall));
+        let (suspended, resumes) = (suspension.is_some(), suspension.and_then(|suspension| suspension.until));
         let Some(target) = self.targets.get_mut(name) else { return };
         let open = target.policy.windows.open(Kind::Writes, now.wall);
         let mut admitted: Vec<Planned> = turn
@@ -335,6 +344,8 @@ impl Engine {
         target.next_window = None;
         if !admitted.is_empty() && !open {
             target.next_window = target.policy.windows.next_open(Kind::Writes, now.wall);
+        } else if !admitted.is_empty() && suspended {
+            target.next_window = resumes;
         }
         if suspended && !admitted.is_empty() {
             // The end of a suspension is a wake-up.
