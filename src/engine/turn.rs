@@ -347,11 +347,6 @@ impl Engine {
         } else if !admitted.is_empty() && suspended {
             target.next_window = resumes;
         }
-        if suspended && !admitted.is_empty() {
-            // The end of a suspension is a wake-up.
-            let ends = self.ledger.suspended.as_ref().and_then(|suspension| suspension.until);
-            target.next_window = target.next_window.max(ends);
-        }
         if suspended || !open {
             admitted.clear();
             target.retries.clear();

@@ -1,0 +1,166 @@
+//! Restarts that are owed: none lost, none twice, none without a write.
+
+use super::*;
+
+const OFF: &str = "  al: disabled\n";
+const BOTH_OFF: &str = "  al: disabled\n  bo: disabled\n";
+
+#[test]
+fn a_restart_follows_a_write_after_the_quiet_time_and_only_once() {
+    let mut hand = Hand::new(OFF, &["al", "bo"]);
+    hand.batch("one", &Outcome::Done);
+    hand.owes(1);
+    let written = hand.now.mono;
+    hand.settle("one", "two");
+    assert!(hand.now.mono >= written + Duration::from_secs(30), "the quiet time");
+    assert!(hand.next_within(Duration::from_hours(3)).is_none(), "nothing more is to be done");
+}
+
+#[test]
+fn the_least_time_between_two_restarts_outlives_the_process() {
+    let mut hand = Hand::new(OFF, &["al", "bo"]);
+    hand.batch("one", &Outcome::Done);
+    hand.settle("one", "two");
+    hand.edit(BOTH_OFF);
+    hand.crash(Duration::from_secs(5));
+    let start = hand.now.mono;
+    hand.batch("two", &Outcome::Done);
+    hand.look(Ok(running("two", Duration::from_hours(5))));
+    assert!(hand.now.mono >= start + Duration::from_mins(9), "only {:?} later", hand.now.mono);
+}
+
+#[test]
+fn the_longest_delay_counts_from_the_first_write_whatever_process_made_it() {
+    let mut hand = Hand::new(OFF, &["al", "bo"]);
+    hand.policy.restart.quiet = Duration::from_mins(10);
+    hand.policy.restart.min_interval = Duration::ZERO;
+    hand.crash(Duration::ZERO);
+    hand.batch("one", &Outcome::Done);
+    hand.owes(1);
+    hand.crash(Duration::from_mins(9));
+    let start = hand.now.mono;
+    hand.look(Ok(running("one", Duration::from_hours(5))));
+    let waited = hand.now.mono - start;
+    assert!(waited <= Duration::from_mins(6), "{waited:?} more, after 9 minutes of at most 15");
+}
+
+#[test]
+fn an_age_that_was_long_on_its_way_proves_nothing() {
+    let mut hand = Hand::new(OFF, &["al", "bo"]);
+    let aged = |age: Duration| {
+        let mut seen = running("", age);
+        seen[0].identity = None;
+        seen
+    };
+    hand.look(Ok(aged(Duration::from_secs(1))));
+    hand.write(&Outcome::Done);
+    hand.look(Ok(aged(Duration::from_secs(1))));
+    // The run began a second before the write. The look at it is answered ten seconds late.
+    let Effect::Observe { ticket, .. } = hand.next() else { panic!("a look") };
+    hand.pass(Duration::from_secs(10));
+    hand.answer(ticket, Answer::Observed(Ok(aged(Duration::from_secs(31)))));
+    hand.restart();
+}
+
+#[test]
+fn a_store_that_refuses_everything_owes_no_restart_even_when_the_end_of_the_batch_is_not_written() {
+    let mut hand = Hand::new(OFF, &["al", "bo"]);
+    hand.look(Ok(running("one", Duration::ZERO)));
+    hand.write(&Outcome::NotApplied(Fault::Denied));
+    let Effect::Observe { ticket, .. } = hand.next() else { panic!("a look") };
+    hand.full = true;
+    hand.answer(ticket, Answer::Observed(Ok(running("one", Duration::ZERO))));
+    hand.owes(0);
+    hand.crash(Duration::from_secs(1));
+    assert!(hand.engine.ledger().debts(SERVICE).is_empty());
+}
+
+#[test]
+fn a_batch_in_vain_does_not_put_off_the_restart_that_is_owed() {
+    let mut hand = Hand::new(OFF, &["al", "bo"]);
+    hand.policy.restart.min_interval = Duration::ZERO;
+    hand.crash(Duration::ZERO);
+    hand.batch("one", &Outcome::Done);
+    hand.owes(1);
+    let written = hand.now.mono;
+    assert!(hand.next_within(Duration::from_secs(20)).is_none());
+    hand.edit(BOTH_OFF);
+    hand.batch("one", &Outcome::NotApplied(Fault::Denied));
+    hand.look(Ok(running("one", Duration::from_hours(5))));
+    assert!(hand.now.mono < written + Duration::from_secs(32), "it was due 30 s after the write");
+}
+
+#[test]
+fn a_restart_that_the_journal_does_not_know_yet_is_not_done_twice_after_a_crash() {
+    let mut hand = Hand::new(OFF, &["al", "bo"]);
+    hand.look(Ok(running("one", Duration::from_hours(5))));
+    hand.write(&Outcome::Done);
+    // No look after the last write comes back: the crash takes it.
+    hand.next();
+    hand.crash(Duration::from_secs(1));
+    hand.look(Ok(running("one", Duration::from_hours(5))));
+    let ticket = hand.restart();
+    hand.answer(ticket, Answer::Restarted(Ok(())));
+    hand.crash(Duration::from_secs(1));
+    hand.look(Ok(running("two", Duration::from_secs(40))));
+    hand.owes(0);
+}
+
+#[test]
+fn a_service_that_shows_its_runs_is_not_believed_without_a_look() {
+    let mut hand = Hand::new(OFF, &["al", "bo"]);
+    hand.batch("one", &Outcome::Done);
+    hand.look(Err(blind()));
+    let ticket = hand.restart();
+    hand.answer(ticket, Answer::Restarted(Ok(())));
+    hand.look(Ok(running("one", Duration::from_hours(5))));
+    hand.owes(1);
+}
+
+#[test]
+fn what_a_person_restarted_does_not_cover_a_write_that_was_under_way() {
+    let mut hand = Hand::new(OFF, &["al", "bo"]);
+    hand.look(Ok(running("one", Duration::ZERO)));
+    let Effect::Write { ticket, .. } = hand.next() else { panic!("a write") };
+    hand.command(Command::RestartDone { by: "op".to_owned() });
+    hand.answer(ticket, Answer::Written(vec![Outcome::Done]));
+    hand.look(Ok(running("one", Duration::ZERO)));
+    hand.owes(1);
+    assert!(hand.replies[0].is_err(), "{:?}", hand.replies);
+    hand.command(Command::RestartDone { by: "op".to_owned() });
+    hand.owes(0);
+}
+
+#[test]
+fn a_wish_for_a_restart_that_could_not_be_written_down_is_not_fulfilled() {
+    let mut hand = Hand::new(OFF, &["al", "bo"]);
+    hand.policy.restart.quiet = Duration::from_mins(10);
+    hand.crash(Duration::ZERO);
+    hand.batch("one", &Outcome::Done);
+    hand.owes(1);
+    hand.full = true;
+    hand.command(Command::Restart { by: "op".to_owned(), reason: Some("now".to_owned()) });
+    hand.owes(1);
+    assert!(hand.replies[0].is_err());
+    hand.full = false;
+    assert!(hand.next_within(Duration::from_mins(5)).is_none(), "the quiet time holds");
+}
+
+#[test]
+fn a_clock_that_was_set_back_into_an_open_window_is_no_reason_to_spin() {
+    let mut hand = Hand::new(OFF, &["al", "bo"]);
+    let window = window::Window {
+        verdict: window::Verdict::Allow,
+        kinds: [window::Kind::Restarts].into(),
+        days: window::Days::EVERY,
+        hours: "11:00-12:00".parse().unwrap(),
+    };
+    hand.policy.windows = Windows::new(&[window], TimeZone::UTC);
+    hand.crash(Duration::ZERO);
+    hand.batch("one", &Outcome::Done);
+    hand.owes(1);
+    hand.pass(Duration::from_mins(1));
+    hand.now.wall -= SignedDuration::from_mins(30);
+    hand.owes(1);
+    assert!(hand.engine.next_wakeup(hand.now).unwrap() > Duration::ZERO);
+}

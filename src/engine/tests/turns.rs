@@ -1,0 +1,82 @@
+//! Turns: what is due happens, and what is not does not.
+
+use super::*;
+
+const OFF: &str = "  al: disabled\n";
+
+fn stopped_in(hand: &mut Hand, time: Duration) -> bool {
+    hand.next_within(time).is_none() && hand.engine.finished()
+}
+
+#[test]
+fn files_that_never_stop_moving_do_not_keep_an_expiry_from_happening() {
+    let mut hand = Hand::new("  al: {access: enabled, until: 2026-08-22}\n", &["al", "bo"]);
+    assert!(hand.next_within(Duration::from_hours(11)).is_none());
+    hand.read = Err(ReadFailure::Moving("index.lock".to_owned()));
+    let before = hand.now.wall;
+    hand.batch("one", &Outcome::Done);
+    let midnight: Timestamp = "2026-08-23T00:00:00Z".parse().unwrap();
+    assert!(before < midnight && hand.now.wall >= midnight);
+    assert!(hand.now.wall < midnight + SignedDuration::from_secs(10));
+}
+
+#[test]
+fn a_retry_waits_for_its_time_while_files_move() {
+    let mut hand = Hand::new(OFF, &["al", "bo"]);
+    hand.batch("one", &Outcome::NotApplied(Fault::TRANSIENT));
+    hand.read = Err(ReadFailure::Moving("index.lock".to_owned()));
+    hand.batch("one", &Outcome::Done);
+}
+
+#[test]
+fn what_a_store_refused_is_tried_again_at_the_next_refresh() {
+    let mut hand = Hand::new(OFF, &["al", "bo"]);
+    hand.batch("one", &Outcome::NotApplied(Fault::Denied));
+    assert!(hand.next_within(Duration::from_mins(55)).is_none(), "not before");
+    hand.batch("one", &Outcome::Done);
+}
+
+#[test]
+fn after_the_signal_no_batch_begins() {
+    let mut hand = Hand::new(OFF, &["al", "bo"]);
+    hand.input(Input::Tick);
+    // The desired state is on its way to the disk when the signal comes.
+    let Some(Effect::ReadDesired { ticket, .. }) = hand.engine.poll_effect() else { panic!("a read") };
+    hand.answer(ticket, Answer::Desired(hand.read.clone()));
+    hand.input(Input::Stop);
+    assert!(stopped_in(&mut hand, Duration::from_mins(1)));
+
+    let mut hand = Hand::new(OFF, &["al", "bo"]);
+    let Effect::Observe { ticket, .. } = hand.next() else { panic!("a look before the first write") };
+    hand.input(Input::Stop);
+    hand.answer(ticket, Answer::Observed(Ok(Vec::new())));
+    assert!(stopped_in(&mut hand, Duration::from_mins(1)));
+    assert!(!hand.lines.iter().any(|(_, record)| matches!(record, Record::Batch { .. })));
+}
+
+#[test]
+fn an_approval_is_used_up_when_its_changes_are_made() {
+    let mut policy = policy();
+    policy.unlisted = Unlisted::Disable;
+    let mut hand = Hand::with("  al: enabled\n  bo: enabled\n", &["al", "bo"], policy);
+    assert!(hand.next_within(Duration::from_mins(2)).is_none());
+    let nobody = || {
+        let file = SourceFile { path: "a.yaml".to_owned(), bytes: b"pop3: {}\n".to_vec() };
+        Ok(DesiredRead { desired: desired::read(vec![file]).unwrap(), commit: None })
+    };
+    let look = Input::Hint { target: "t".to_owned() };
+    hand.read = nobody();
+    hand.input(look);
+    assert!(hand.next_within(Duration::from_mins(2)).is_none(), "the guard against an empty state");
+    let id = hand.engine.plan("t").unwrap().id.clone();
+    hand.command(Command::Approve { id, by: "op".to_owned(), reason: "yes".to_owned() });
+    hand.batch("one", &Outcome::Done);
+    hand.settle("one", "two");
+    hand.edit("  al: enabled\n  bo: enabled\n");
+    hand.batch("two", &Outcome::Done);
+    hand.settle("two", "three");
+    // The same accident within a day, with the same id, is not what was approved.
+    hand.read = nobody();
+    hand.input(Input::Hint { target: "t".to_owned() });
+    assert!(hand.next_within(Duration::from_hours(3)).is_none(), "nobody approved it this time");
+}
