@@ -398,7 +398,7 @@ impl Check {
     /// Chunks that were sent and whose outcome nobody knows any more owe a restart.
     fn doubted(&mut self) {
         if !self.doubt.is_empty() || self.unsynced {
-            self.units.values_mut().for_each(|served| served.owed = true);
+            self.units.values_mut().for_each(|served| (served.owed, served.proven) = (true, None));
         }
         self.doubt.clear();
         self.unsynced = false;
