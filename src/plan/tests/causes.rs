@@ -78,6 +78,30 @@ fn an_expiry_that_is_over_when_it_appears_is_counted() {
 }
 
 #[test]
+fn an_expiry_that_was_accepted_in_time_stays_free_while_it_waits_for_a_window() {
+    let world = World::new(SCAN).with("scan@x", &[], ON).having_applied(SCAN, "2026-08-21T12:00:00Z", &[]);
+    let later = world.at("2026-08-22T00:00:05Z").without_writing().at("2026-08-22T22:00:00Z");
+    let plan = later.plan();
+    assert_eq!(changes(&plan), ["scan@x: enabled -> disabled (expired)"]);
+    assert!(!plan.changes[0].counted);
+    let mut edited = later.without_writing();
+    edited.desired = listing(&format!("{SCAN}\nzoe@x: enabled"));
+    let edited = edited.without_writing();
+    assert!(!edited.plan().changes[0].counted, "whatever else is edited meanwhile");
+    let mut moved = edited.clone();
+    moved.desired = listing("scan@x: {access: enabled, until: 2026-08-20}");
+    assert!(moved.plan().changes[0].counted, "but not with another day");
+    assert!(edited.apply().memory.applied.unwrap().accepted.is_empty(), "over and done");
+}
+
+#[test]
+fn an_expiry_that_was_over_when_it_appeared_stays_counted_while_it_waits() {
+    let world = World::new(SCAN).with("scan@x", &[], ON).without_writing();
+    assert!(world.plan().changes[0].counted);
+    assert!(world.without_writing().plan().changes[0].counted);
+}
+
+#[test]
 fn accepted_in_time_is_a_matter_of_the_target_s_time_zone() {
     let counted = |zone: &str| {
         let mut world = World::new(SCAN).with("scan@x", &[], ON).having_applied(

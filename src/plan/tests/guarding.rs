@@ -122,8 +122,7 @@ fn a_busy_hour_does_not_block_a_plan_that_does_nothing_in_that_direction() {
 
 #[test]
 fn expiries_that_were_accepted_in_time_count_for_no_guard() {
-    let entries: String =
-        (0..50).map(|n| format!("off-{n}: {{access: enabled, until: 2026-08-21}}\n")).collect();
+    let entries = many("off", 50, "{access: enabled, until: 2026-08-21}");
     let world = World::new(&entries).with_many("off", 50, &ON);
     assert_eq!(tripped(&world.plan()), ["max_disable"], "never seen before");
     let mut accepted = world.having_applied(&entries, "2026-08-21T12:00:00Z", &[]);
@@ -184,7 +183,7 @@ fn losing_half_of_all_entries_passes_and_one_more_trips() {
 }
 
 fn two_files(a: &[usize], b: &[usize]) -> Desired {
-    let lines = |numbers: &[usize]| numbers.iter().map(|n| format!("u-{n}: enabled\n")).collect::<String>();
+    let lines = |numbers: &[usize]| lines(numbers.iter().map(|n| format!("u-{n}: enabled")));
     files(&[("a.yaml", lines(a).as_str()), ("b.yaml", lines(b).as_str())])
 }
 

@@ -53,10 +53,8 @@ fn two_entries_for_one_account_block_both_and_each_names_the_other() {
     let [first, second] = &plan.blocked[..] else { panic!("{:?}", plan.blocked) };
     let other = |blocked: &Blocked| match &blocked.why {
         BlockedBecause::Doubled(account, others) => {
-            format!(
-                "{account}: {}",
-                others.iter().map(|(name, at)| format!("{name} {at}")).collect::<String>()
-            )
+            let [(name, at)] = &others[..] else { panic!("{others:?}") };
+            format!("{account}: {name} {at}")
         }
         other => panic!("{other:?}"),
     };
