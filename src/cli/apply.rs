@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::render::Render;
 use super::session::{Opened, Session, services};
 use super::{Failure, handover, plan};
-use crate::daemon::{Driven, Hooks, World, drive};
+use crate::daemon::{Driven, Hooks, World, crash, drive};
 use crate::diagnostic;
 use crate::engine::effect::Notice;
 use crate::engine::event::Decision;
@@ -84,9 +84,11 @@ pub(super) fn open_journal(session: &Session, command: &str) -> Result<Held, Fai
         command: command.to_owned(),
     };
     let at = session.clock.now().wall.max(ledger.wall.unwrap_or(jiff::Timestamp::MIN));
+    crash::append("before", std::slice::from_ref(&start));
     let (seq, _) = journal
         .append(at, std::slice::from_ref(&start), false)
         .map_err(|error| Failure::operational(error.to_string()))?;
+    crash::append("after", std::slice::from_ref(&start));
     ledger.apply(seq, at, &start);
     Ok(Held { journal, ledger })
 }

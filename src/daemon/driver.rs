@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::clock::Clock;
+use super::crash;
 use super::signals::{Asked, Signals};
 use super::world::{Store, World, read_desired};
 use crate::engine::Engine;
@@ -221,8 +222,10 @@ impl Driver {
                 let state = self.world.state.clone();
                 self.answer(ticket, async move {
                     let kept = tokio::task::spawn_blocking(move || {
+                        crash::point("before keep");
                         keep::keep(&state, &target, desired.digest(), desired.files().map(|(file, _)| file))
                             .map_err(|error| error.to_string())?;
+                        crash::point("after keep");
                         retain.push(desired.digest());
                         if let Err(error) = keep::prune(&state, &target, &retain) {
                             tracing::debug!("Old desired states stay on disk: {error}.");
@@ -248,7 +251,12 @@ impl Driver {
                         return self.answer(ticket, async move { Answer::Written(outcomes) });
                     }
                 };
-                self.answer(ticket, async move { Answer::Written(writer.write(&chunk).await) });
+                self.answer(ticket, async move {
+                    crash::point("before write");
+                    let outcomes = writer.write(&chunk).await;
+                    crash::point("after write");
+                    Answer::Written(outcomes)
+                });
             }
             Effect::Observe { ticket, service } => {
                 let Some(service) = self.service(&service) else { return };
@@ -256,10 +264,12 @@ impl Driver {
             }
             Effect::Restart { ticket, service, instance, disabled } => {
                 let Some(service) = self.service(&service) else { return };
-                self.answer(
-                    ticket,
-                    async move { Answer::Restarted(service.restart(&instance, &disabled).await) },
-                );
+                self.answer(ticket, async move {
+                    crash::point("before restart");
+                    let restarted = service.restart(&instance, &disabled).await;
+                    crash::point("after restart");
+                    Answer::Restarted(restarted)
+                });
             }
             Effect::Ready { ticket, service, instance } => {
                 let Some(service) = self.service(&service) else { return };
@@ -272,11 +282,14 @@ impl Driver {
     fn rotate(&mut self) {
         let Some(journal) = self.world.journal.as_ref().filter(|_| self.engine.idle()) else { return };
         let mut journal = journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if journal.segment_len() < SEGMENT {
+        if journal.segment_len() < crash::segment(SEGMENT) {
             return;
         }
         let state = Record::State { ledger: Box::new(self.engine.ledger().clone()) };
-        match journal.rotate(self.clock.now().wall, &state) {
+        crash::append("before", std::slice::from_ref(&state));
+        let rotated = journal.rotate(self.clock.now().wall, &state);
+        crash::append("after", std::slice::from_ref(&state));
+        match rotated {
             Ok(seq) => self.engine.rotated(seq),
             // The old segment goes on; its next record says whether the disk is full.
             Err(error) => tracing::warn!("The journal's segment stays as large as it is: {error}."),
@@ -296,7 +309,9 @@ impl Driver {
         self.answer(ticket, async move {
             let appended = tokio::task::spawn_blocking(move || {
                 let mut journal = journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                crash::append("before", &records);
                 let appended = journal.append(at, &records, sync).map(|(first, _)| first);
+                crash::append("after", &records);
                 appended.map_err(|error| {
                     let why = error.to_string();
                     if journal.is_broken() {

@@ -2,6 +2,7 @@
 //! clocks, catches signals and holds stores and services.
 
 pub mod clock;
+pub mod crash;
 mod driver;
 mod signals;
 pub mod world;

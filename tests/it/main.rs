@@ -5,9 +5,11 @@
 mod architecture;
 mod bad_input;
 mod contract;
+mod crash;
 mod daemon;
 mod examples;
 mod journal;
+mod layouts;
 mod main_job;
 mod memory;
 mod readme;

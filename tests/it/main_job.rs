@@ -22,7 +22,7 @@ watch: {{quiet: 200ms, max_wait: 3s, resync: 10s}}
     );
 }
 
-fn git(world: &World, directory: &str, args: &[&str]) {
+pub(crate) fn git(world: &World, directory: &str, args: &[&str]) {
     let mut command = world.command(require("git"));
     command.arg("-C").arg(world.path(directory)).args(args);
     command.envs([

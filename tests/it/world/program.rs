@@ -205,6 +205,11 @@ impl Daemon {
         signal(name, self.pid());
     }
 
+    /// Tells whether it has ended.
+    pub(crate) fn ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for its end and returns the exit code; `None` when a signal ended it.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> Option<i32> {
