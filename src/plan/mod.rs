@@ -81,8 +81,10 @@ impl Cause {
 pub struct PlanId(String);
 
 impl PlanId {
-    /// Computes the id of these changes, which must be in a deterministic order.
+    /// Computes the id of these changes, in whatever order they come.
     pub fn of<'a>(target: &str, changes: impl Iterator<Item = (&'a AccountId, Access)>) -> Self {
+        let mut changes: Vec<_> = changes.collect();
+        changes.sort_unstable();
         let mut hash = Sha256::new();
         let mut part = |text: &str| {
             hash.update((text.len() as u64).to_be_bytes());

@@ -57,6 +57,11 @@ impl World {
         self
     }
 
+    fn without(mut self, id: &str) -> Self {
+        self.accounts.retain(|account| account.id.as_str() != id);
+        self
+    }
+
     /// So many accounts `name-0`, `name-1`, … that are all in one state.
     fn with_many(mut self, name: &str, count: usize, state: &State) -> Self {
         self.accounts.extend((0..count).map(|n| account(&format!("{name}-{n}"), &[], state.clone())));

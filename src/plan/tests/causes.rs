@@ -225,6 +225,16 @@ fn what_cannot_be_read_is_never_changed_and_told_with_its_place() {
 }
 
 #[test]
+fn the_same_changes_have_the_same_id_however_the_users_are_spelled() {
+    let world =
+        |entries| World::new(entries).with("1", &["anna@x", "zoe"], ON).with("2", &["bert@x"], ON).plan();
+    let (by_address, by_name) =
+        (world("anna@x: disabled\nbert@x: disabled"), world("zoe: disabled\nbert@x: disabled"));
+    assert_ne!(changes(&by_address), changes(&by_name), "shown in order of what was written");
+    assert_eq!(by_address.id, by_name.id);
+}
+
+#[test]
 fn the_id_names_target_and_changes_and_nothing_else() {
     let world =
         World::new("anna@x: disabled\nbert@x: enabled").with("anna@x", &[], ON).with("bert@x", &[], ON);

@@ -178,6 +178,23 @@ fn an_address_that_was_an_id_and_is_an_alias_now_is_recycled_too() {
 }
 
 #[test]
+fn an_address_is_recycled_even_when_nobody_had_it_for_a_while() {
+    let world = World::new("Anna@x: enabled").with("anna@x", &[], ON).with_many("other", 20, &ON);
+    let gone = world.apply().without("anna@x").apply();
+    assert_eq!((gone.plan().summary.missing, blocked(&gone.plan())), (1, vec![]));
+    let recycled = gone.clone().with("bob@x", &["anna@x"], OFF);
+    assert_eq!((changes(&recycled.plan()), recycled.plan().blocked.len()), (vec![], 1));
+    let back = gone.with("anna@x", &[], OFF);
+    assert_eq!(
+        changes(&back.plan()),
+        ["anna@x: disabled -> enabled (listed)"],
+        "the same account may return"
+    );
+    let both = recycled.apply().without("bob@x").with("anna@x", &[], OFF);
+    assert_eq!(blocked(&both.plan()), NONE, "even after its address had been somebody else's");
+}
+
+#[test]
 fn the_account_that_lost_its_name_is_not_disabled_as_unlisted_meanwhile() {
     let mut world = recycled().with("17", &[], ON);
     world.policy.unlisted = Unlisted::Disable;
