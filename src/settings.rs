@@ -4,7 +4,6 @@
 //! every problem (`piece` and the files of the sections), and what holds between sections is checked last (`check`).
 //! [`read`] does all that without looking at a disk; [`load`] brings the file.
 
-pub mod codes;
 pub mod service;
 pub mod source;
 pub mod store;
@@ -28,6 +27,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+pub use crate::diagnostic::codes::settings as codes;
 pub use load::load;
 pub use root::read;
 pub use service::{DovecotAction, ServiceSettings};
@@ -36,8 +36,15 @@ pub use store::{SqlValue, Sqlite, StoreSettings};
 
 use crate::diagnostic::Diagnostic;
 use crate::model::Digest;
-use crate::plan::policy::Policy;
+use crate::plan::policy::{Policy, RestartPolicy};
 use policy::Rules;
+
+/// When the embedded default says what would restart: soon, because nothing restarts and somebody is watching.
+const ANNOUNCED: RestartPolicy = RestartPolicy {
+    quiet: Duration::from_secs(5),
+    max_delay: Duration::from_mins(1),
+    min_interval: Duration::from_secs(10),
+};
 
 /// Everything an operator has decided, validated.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,7 +144,8 @@ impl Target {
     fn embedded(base: &Path, state: &Path, timezone: &TimeZone) -> Self {
         let desired = DesiredSource::Directory(piece::from(base, "desired-state"));
         let store = StoreSettings::Sqlite(Sqlite::own(state.join("pop3.db")));
-        Self::new("default", desired, store, ServiceSettings::default(), Rules::standard(timezone), timezone)
+        let rules = Rules { restart: ANNOUNCED, ..Rules::standard(timezone) };
+        Self::new("default", desired, store, ServiceSettings::default(), rules, timezone)
     }
 
     fn new(

@@ -17,7 +17,7 @@ export GIT_COMMITTER_NAME=Admin GIT_COMMITTER_EMAIL=admin@contoso.example
 users=(alice bob carol dave mallory scanner-3)
 
 # The line of the log that says that Dovecot was told.
-restarted='restarted dovecot'
+restarted='restart of dovecot .*settled'
 
 # --- telling what happens ------------------------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 repo=$(cd "$here/../.." && pwd)
 
 # Lines of the log: a batch was written; the service was told.
-batch='batch'
-restarted='would restart'
+batch='batch [0-9]*:'
+restarted='would be restarted'
 
 step() { printf '\n%s\n' "$*"; }
 seen() { printf '  ✓ %s\n' "$*"; }

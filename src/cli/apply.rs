@@ -146,11 +146,14 @@ pub(super) fn starts(
             crate::daemon::Store::Write(writer) => writer.chunk_size(),
             crate::daemon::Store::Read(_) => 1,
         };
+        let good = known.and_then(|known| known.good);
+        let applied_state = session.kept(&target.name, applied);
         let start = Start {
             policy: target.policy.clone(),
             chunk_size,
-            good: session.kept(&target.name, known.and_then(|known| known.good)),
-            applied: session.kept(&target.name, applied),
+            // Usually both are the same state, and a large one takes its time to read.
+            good: if good == applied { applied_state.clone() } else { session.kept(&target.name, good) },
+            applied: applied_state,
         };
         starts.insert(target.name.clone(), start);
     }

@@ -9,7 +9,7 @@ use crate::model::Access;
 /// Declarative POP3 access: commit YAML that lists who may use POP3, review the plan, let the daemon apply just the
 /// difference and restart the mail service once.
 ///
-/// Without any settings file, popgate works on the directory `desired-state/` and on a small SQLite list of its own
+/// Without any settings file, popgate works on the directory `desired-state/` and on a small `SQLite` list of its own
 /// below `.popgate/`, so that everything can be tried before a mail server is named.
 #[derive(Debug, Parser)]
 #[command(name = "popgate", version, propagate_version = true, max_term_width = 100)]
@@ -77,6 +77,8 @@ pub(super) enum Command {
     Export(Export),
     /// Show restarts owed, blocked plans and the last batch.
     Status(Status),
+    /// Show who changed what, when and why.
+    History(History),
     /// Settle the restarts that are owed.
     Restart(Restart),
     /// Approve a blocked plan, or one change that was held back.
@@ -188,6 +190,9 @@ pub(super) struct Get {
     /// Form of the result.
     #[arg(long, default_value = "table")]
     pub(super) format: TableFormat,
+    /// What the journal knows of that moment (2027-01-01T08:00:00Z), or of the end of that day, instead.
+    #[arg(long, value_name = "DATE")]
+    pub(super) as_of: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -268,6 +273,22 @@ pub(super) struct Status {
     /// How long to wait, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "wait")]
     pub(super) timeout: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct History {
+    /// Only what concerns this user: any name that the files or the store used, an account id, or a glob.
+    #[arg(long, value_name = "NAME")]
+    pub(super) user: Option<String>,
+    /// Form of the result.
+    #[arg(long, default_value = "text")]
+    pub(super) format: Format,
+    /// At most so many events, the newest.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(super) limit: usize,
+    /// Check every checksum of the journal instead.
+    #[arg(long, conflicts_with_all = ["user", "limit"])]
+    pub(super) verify: bool,
 }
 
 #[derive(Debug, Args)]

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::Failure;
 use super::args::{Get as Args, TableFormat};
 use super::exit::Exit;
 use super::session::{Opened, Session};
+use super::{Failure, as_of};
 use crate::desired::Desired;
 use crate::journal::{self, entry::Record};
 use crate::model::{Account, AccountId, Live, Match, Outcome};
@@ -30,6 +30,9 @@ struct Row {
 }
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
+    if let Some(at) = &args.as_of {
+        return as_of::run(session, args, at);
+    }
     let targets = session.targets()?;
     let since = since(session)?;
     let (mut rows, mut unknown) = (Vec::new(), Vec::new());
@@ -171,7 +174,12 @@ fn table(rows: &[Row]) -> String {
             row.reason.as_deref().map_or_else(|| "-".to_owned(), harmless),
         ]
     });
-    let lines: Vec<[String; 6]> = std::iter::once(head).chain(cells).collect();
+    columns(&head, cells)
+}
+
+/// Sets a table in columns.
+pub(super) fn columns(head: &[String; 6], cells: impl Iterator<Item = [String; 6]>) -> String {
+    let lines: Vec<[String; 6]> = std::iter::once(head.clone()).chain(cells).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; 6] = std::array::from_fn(width);
     let mut out = String::new();
@@ -187,10 +195,11 @@ fn table(rows: &[Row]) -> String {
 }
 
 fn csv(rows: &[Row]) -> String {
-    let mut out = "user,account,live,desired,until,origin,since,reason\n".to_owned();
-    for row in rows {
+    let head =
+        ["user", "account", "live", "desired", "until", "origin", "since", "reason"].map(str::to_owned);
+    let cells = rows.iter().map(|row| {
         let text = |cell: &Option<String>| cell.clone().unwrap_or_default();
-        let cells = [
+        [
             row.user.clone(),
             row.account.clone().unwrap_or_else(|| row.user.clone()),
             row.live.clone(),
@@ -199,7 +208,18 @@ fn csv(rows: &[Row]) -> String {
             text(&row.origin),
             row.since.map(|at| at.to_string()).unwrap_or_default(),
             text(&row.reason),
-        ];
+        ]
+    });
+    csv_lines(&head, cells)
+}
+
+/// Sets a table in lines with commas.
+pub(super) fn csv_lines<const N: usize>(
+    head: &[String; N],
+    cells: impl Iterator<Item = [String; N]>,
+) -> String {
+    let mut out = format!("{}\n", head.join(","));
+    for cells in cells {
         let line: Vec<String> = cells.iter().map(|cell| csv_cell(cell)).collect();
         let _ = writeln!(out, "{}", line.join(","));
     }

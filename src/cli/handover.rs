@@ -119,7 +119,7 @@ async fn wait(session: &Session, digests: &[String]) -> Result<Exit, Failure> {
                 return Ok(Exit::RestartOwed);
             }
         }
-        if session.clock.now().mono - start > PATIENCE {
+        if session.clock.now().mono.saturating_sub(start) > PATIENCE {
             return Err(Failure::operational("the daemon is not done after 5 minutes")
                 .help("look at `popgate status`"));
         }

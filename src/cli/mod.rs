@@ -3,12 +3,14 @@
 mod apply;
 mod approve;
 mod args;
+mod as_of;
 mod completions;
 mod doctor;
 mod exit;
 mod export;
 mod get;
 mod handover;
+mod history;
 mod open;
 mod operate;
 mod plan;
@@ -69,6 +71,7 @@ fn dispatch(cli: Cli, render: Render) -> Result<Exit, Failure> {
             Command::Set(args) => set::run(&session, &args),
             Command::Export(args) => export::run(&session, &args).await,
             Command::Status(args) => status::run(&session, &args).await,
+            Command::History(args) => history::run(&session, &args),
             Command::Restart(args) => restart::run(&session, &args).await,
             Command::Approve(args) => approve::run(&session, &args).await,
             Command::Suspend(args) => operate::suspend(&session, &args).await,

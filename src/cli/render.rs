@@ -12,6 +12,7 @@ pub(super) struct Render {
     quiet: bool,
 }
 
+#[expect(clippy::unused_self, reason = "callers hold one printer, whatever a method of it needs to know")]
 impl Render {
     pub(super) fn new(when: super::args::When, quiet: bool) -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())

@@ -136,7 +136,7 @@ impl Session {
             match read_desired(directory) {
                 Ok(read) => return Ok(Ok(read)),
                 Err(ReadFailure::Invalid(diagnostics)) => return Ok(Err(diagnostics)),
-                Err(ReadFailure::Moving(what)) if self.clock.now().mono - start > SETTLE => {
+                Err(ReadFailure::Moving(what)) if self.clock.now().mono.saturating_sub(start) > SETTLE => {
                     let message = format!("the files in {} keep changing: {what}", directory.display());
                     return Err(Failure::operational(message)
                         .help("wait until whatever writes them is done; remove a stale .git/index.lock"));

@@ -22,7 +22,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
             return Err(Failure::operational("no daemon is running, so there is nothing to wait for")
                 .help("start one with `popgate run`"));
         }
-        if session.clock.now().mono - start > Duration::from_secs(args.timeout) {
+        if session.clock.now().mono.saturating_sub(start) > Duration::from_secs(args.timeout) {
             show(session, &status, args.format);
             return Err(Failure::operational(format!("not as desired after {} s", args.timeout)));
         }

@@ -63,6 +63,9 @@ pub const POINTS: &[&str] = &[
 ];
 
 /// Passes one point.
+///
+/// # Panics
+/// In a debug build, when the point is missing in the list.
 #[cfg(debug_assertions)]
 pub fn point(name: &str) {
     use std::sync::atomic::{AtomicU32, Ordering};

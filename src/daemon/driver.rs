@@ -203,10 +203,10 @@ impl Driver {
                 });
             }
             Effect::ReadDesired { ticket, target } => {
-                if let Some(watch) = self.watches.get_mut(&target) {
-                    if let Err(error) = watch.renew() {
-                        tracing::debug!("Watching again failed: {error}.");
-                    }
+                if let Some(watch) = self.watches.get_mut(&target)
+                    && let Err(error) = watch.renew()
+                {
+                    tracing::debug!("Watching again failed: {error}.");
                 }
                 let Some(directory) = self.world.targets.get(&target).map(|io| io.directory.clone()) else {
                     return;

@@ -89,7 +89,7 @@ struct Inner {
 
 struct File {
     source: SourceFile,
-    /// The text within the bytes, without a byte order mark, is what offsets count in.
+    /// The length of a byte order mark; offsets count from behind it.
     mark: usize,
     entries: usize,
     lines: OnceLock<Lines>,
@@ -111,8 +111,22 @@ impl Listed {
 }
 
 impl File {
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.source.bytes[self.mark..]).expect("only valid texts become a desired state")
+    fn text(&self) -> &[u8] {
+        &self.source.bytes[self.mark..]
+    }
+
+    fn lines(&self) -> &Lines {
+        self.lines.get_or_init(|| Lines::new(self.valid()))
+    }
+
+    /// Returns the whole text, which costs a look at all of it.
+    fn valid(&self) -> &str {
+        std::str::from_utf8(self.text()).expect("only valid texts become a desired state")
+    }
+
+    /// Returns line and column of an offset.
+    fn position(&self, offset: u32) -> (u32, u32) {
+        self.lines().position(self.text(), offset as usize)
     }
 }
 
@@ -158,8 +172,7 @@ impl Desired {
     pub fn origin(&self, entry: &Entry) -> Origin {
         let listed = self.find(&entry.name).expect("the entry comes from this desired state");
         let file = &self.0.files[listed.file as usize];
-        let lines = file.lines.get_or_init(|| Lines::new(file.text()));
-        let (line, column) = lines.position(file.text(), listed.offset as usize);
+        let (line, column) = file.position(listed.offset);
         Origin { file: file.source.path.clone(), line, column }
     }
 
@@ -170,9 +183,8 @@ impl Desired {
     pub fn label(&self, entry: &Entry, message: impl Into<String>) -> Label {
         let listed = self.find(&entry.name).expect("the entry comes from this desired state");
         let file = &self.0.files[listed.file as usize];
-        let lines = file.lines.get_or_init(|| Lines::new(file.text()));
         let start = listed.offset as usize;
-        let spot = lines.spot(file.text(), start..start + entry.name.len());
+        let spot = file.lines().spot(file.valid(), start..start + entry.name.len());
         Label::spot(file.source.path.clone(), spot).saying(message)
     }
 

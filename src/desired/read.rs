@@ -1,6 +1,7 @@
 //! From files to a desired state: every file on its own, then all entries in one order, in which a user that is
 //! listed twice stands beside himself.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest as _, Sha256};
@@ -10,7 +11,7 @@ use super::{Desired, File, Inner, Listed, SourceFile};
 use crate::diagnostic::{Diagnostic, Label, Lines, MOST_SHOWN, Spot, codes, shown};
 use crate::model::Digest;
 use crate::name::fold;
-use crate::yaml::{self, At, Place};
+use crate::yaml::{self, At, Place, Raw};
 
 /// Reads all files of one directory.
 ///
@@ -75,10 +76,10 @@ fn read_file(number: u32, file: &SourceFile, listed: &mut Vec<Listed>, problems:
         }
     };
     let Checked { found, problems: unplaced } = check::check(&raw);
-    drop(raw);
     if !unplaced.is_empty() {
-        problems.extend(place(&file.path, text, unplaced));
+        problems.extend(place(&file.path, text, &raw, unplaced));
     }
+    drop(raw);
     let mut unknown = Vec::new();
     let first = listed.len();
     listed.reserve(found.len());
@@ -110,7 +111,7 @@ fn locate_keys(text: &str, unknown: &[(At, usize)], listed: &mut [Listed]) {
 }
 
 /// Looks up where the problems of one file are.
-fn place(path: &str, text: &str, problems: Vec<Problem>) -> impl Iterator<Item = Diagnostic> {
+fn place(path: &str, text: &str, raw: &Raw<'_>, problems: Vec<Problem>) -> impl Iterator<Item = Diagnostic> {
     let mut wanted: Vec<At> =
         problems.iter().flat_map(|problem| problem.places.iter().map(|(at, _)| at.clone())).collect();
     wanted.sort_unstable();
@@ -124,8 +125,18 @@ fn place(path: &str, text: &str, problems: Vec<Problem>) -> impl Iterator<Item =
         }
         for (at, message) in problem.places {
             let place = wanted.binary_search(&at).ok().and_then(|found| places[found]);
-            let label = match place {
-                Some(place) => Label::spot(path, spot(text, &lines, place, count < MOST_SHOWN)),
+            let range = match place {
+                Some(Place { start, end, .. }) => {
+                    Some(lines.offset(text, start.0, start.1)..lines.offset(text, end.0, end.1))
+                }
+                // The other parser stopped before it, at a tab after a colon for instance.
+                None => raw.nearest_key(&at.path).and_then(|key| {
+                    let start = key.offset? as usize;
+                    Some(start..yaml::key_end(text, start, &key.text))
+                }),
+            };
+            let label = match range {
+                Some(range) => Label::spot(path, spot(text, &lines, range, count < MOST_SHOWN)),
                 None => Label::file(path),
             };
             diagnostic = diagnostic.at(label.saying(message));
@@ -134,11 +145,8 @@ fn place(path: &str, text: &str, problems: Vec<Problem>) -> impl Iterator<Item =
     })
 }
 
-fn spot(text: &str, lines: &Lines, place: Place, with_source: bool) -> Spot {
-    let (line, column) = place.start;
-    let start = lines.offset(text, line, column);
-    let end = lines.offset(text, place.end.0, place.end.1);
-    let mut spot = lines.spot(text, start..end);
+fn spot(text: &str, lines: &Lines, range: Range<usize>, with_source: bool) -> Spot {
+    let mut spot = lines.spot(text, range);
     if !with_source {
         spot.source = None;
     }
@@ -147,17 +155,17 @@ fn spot(text: &str, lines: &Lines, place: Place, with_source: bool) -> Spot {
 
 /// Reports every entry whose name stood already, with the first one that has it. `listed` is sorted.
 fn report_duplicates(files: &[SourceFile], listed: &[Listed], problems: &mut Vec<Diagnostic>) {
-    let mut lines: Vec<Option<Lines>> = vec![None; files.len()];
+    // Looked at only in files that have such an entry, and once.
+    let mut texts: Vec<Option<(&str, Lines)>> = vec![None; files.len()];
     let mut label = |one: &Listed, with_source: bool, message: &str| {
         let file = &files[one.file as usize];
-        let text = std::str::from_utf8(&file.bytes[mark(&file.bytes)..]).unwrap_or_default();
-        let lines = lines[one.file as usize].get_or_insert_with(|| Lines::new(text));
+        let (text, lines) = texts[one.file as usize].get_or_insert_with(|| {
+            let text = std::str::from_utf8(&file.bytes[mark(&file.bytes)..]).unwrap_or_default();
+            (text, Lines::new(text))
+        });
         let start = one.offset as usize;
-        let mut spot = lines.spot(text, start..yaml::key_end(text, start, &one.entry.name));
-        if !with_source {
-            spot.source = None;
-        }
-        Label::spot(&file.path, spot).saying(message)
+        let range = start..yaml::key_end(text, start, &one.entry.name);
+        Label::spot(&file.path, spot(text, lines, range, with_source)).saying(message)
     };
     let mut count = 0;
     for same in listed.chunk_by(|a, b| a.folded() == b.folded()) {

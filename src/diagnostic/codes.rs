@@ -1,5 +1,7 @@
 //! Every code, once: its constant, its title and its explanation. `docs/diagnostics.md` says the same to the
 //! reader of the manual; a test compares the two.
+//!
+//! Here are those of desired state and of its directory, in [`settings`] those of the settings.
 
 use super::Code;
 
@@ -14,9 +16,16 @@ pub struct Rule {
     pub explanation: &'static str,
 }
 
+/// Returns every rule, in order of its code.
+pub fn all() -> Vec<&'static Rule> {
+    let mut all: Vec<_> = TABLE.iter().chain(settings::TABLE).collect();
+    all.sort_by_key(|rule| rule.code);
+    all
+}
+
 /// Returns the rule of a code; `None` for a code that does not exist.
 pub fn rule(code: Code) -> Option<&'static Rule> {
-    TABLE.iter().find(|rule| rule.code == code)
+    TABLE.iter().chain(settings::TABLE).find(|rule| rule.code == code)
 }
 
 /// Returns the title of a code; empty for a code that does not exist.
@@ -28,17 +37,19 @@ macro_rules! codes {
     ($($name:ident = $number:literal, $title:literal, $explanation:literal;)*) => {
         $(#[doc = concat!($title, ".\n\n", $explanation)] pub const $name: Code = Code($number);)*
 
-        /// Every rule, in order of its code.
+        /// Every rule of this file, in order of its code.
         pub const TABLE: &[Rule] =
             &[$(Rule { code: $name, title: $title, explanation: $explanation }),*];
     };
 }
 
+pub mod settings;
+
 codes! {
     SYNTAX = 1, "Not YAML",
         "The file cannot be read as YAML from the place shown on, so nothing after it was checked. \
          A name with `: ` or ` #` in it, or one that begins with a sign such as `@`, `%` or a backtick, \
-         must be put in quotes.";
+         must be put in quotes. What YAML readers read differently, such as `{?a: enabled}`, is refused too.";
     NOT_UTF8 = 2, "Not UTF-8",
         "Files must be encoded as UTF-8. A byte order mark at the beginning is fine. Save the file as UTF-8.";
     CONTROL_CHARACTER = 3, "Control character",
@@ -132,15 +143,20 @@ codes! {
     LINK_OUT = 202, "Symlink leaves the directory",
         "A symlink points out of the desired directory, so that something else than the reviewed directory \
          would decide who has POP3. Copy the file into the directory.";
-    FILE_SIZE = 203, "File is too large",
-        "A file has at most 64 MiB. Split it: all files of the directory count together.";
-    UNREADABLE = 204, "File cannot be read",
-        "The operating system refuses to read the file. Nothing of the directory is applied as long as a \
-         part of it is unknown.";
-    FILE_NAME = 205, "File name is not UTF-8",
-        "The name of a file or a directory is not valid UTF-8, so that it cannot be shown. Rename it.";
-    SKIPPED = 206, "Files skipped",
-        "The directory holds files whose names do not end in `.yaml` or `.yml`; they are not read.";
+    FILE_SIZE = 203, "Too large",
+        "A file has at most 64 MiB, all files of the directory together at most 512 MiB. There are at most \
+         100,000 files and 20,000 directories, nested at most 64 deep. Split a large file; much more than that \
+         is most likely the wrong directory.";
+    UNREADABLE = 204, "Cannot be read",
+        "The operating system refuses to read a file or a directory, or a symlink leads to nothing, or what has \
+         the name of a YAML file is none: a named pipe, a socket, a device. Nothing of the directory is applied \
+         as long as a part of it is unknown.";
+    FILE_NAME = 205, "File name cannot be shown",
+        "The name of a file or a directory is not UTF-8, or has a control character or an invisible one in it, \
+         so that it could pretend to be another name. Rename it.";
+    LINK_LOOP = 206, "Symlink leads back",
+        "A symlink leads back to a directory that it lies in, or to itself, so that the files would never end. \
+         Delete it.";
     PROTECTED_ENTRY = 250, "Entry is ignored or protected",
         "The settings of the target say that this account is ignored or protected, so an entry for it would \
          never be carried out. Remove the entry, or change the settings.";
@@ -159,32 +175,39 @@ mod tests {
             .skip(1)
             .map(|section| {
                 let (heading, body) = section.split_once('\n').unwrap();
-                let first = body.trim().split("\n\n").next().unwrap();
-                (heading.to_owned(), first.split_whitespace().collect::<Vec<_>>().join(" "))
+                (heading.to_owned(), body.split_whitespace().collect::<Vec<_>>().join(" "))
             })
             .collect()
     }
 
     #[test]
     fn the_manual_has_every_code_and_no_other() {
-        let wanted: Vec<_> = TABLE
-            .iter()
+        let wanted: Vec<_> = all()
+            .into_iter()
             .map(|rule| (format!("{}: {}", rule.code, rule.title), rule.explanation.to_owned()))
             .collect();
-        assert_same(&wanted, &sections());
-    }
-
-    fn assert_same(wanted: &[(String, String)], have: &[(String, String)]) {
-        for (wanted, have) in wanted.iter().zip(have) {
+        let have = sections();
+        for (wanted, have) in wanted.iter().zip(&have) {
             assert_eq!(wanted, have);
         }
         assert_eq!(wanted.len(), have.len());
     }
 
     #[test]
-    fn codes_are_in_order_and_no_code_is_given_twice() {
-        assert!(TABLE.windows(2).all(|pair| pair[0].code < pair[1].code));
+    fn no_code_is_given_twice_and_each_stands_in_its_range() {
+        assert!(all().windows(2).all(|pair| pair[0].code < pair[1].code));
+        assert!(settings::TABLE.iter().all(|rule| (100..200).contains(&rule.code.0)));
+        assert!(TABLE.iter().all(|rule| !(100..200).contains(&rule.code.0)));
         assert_eq!(title(LISTED_TWICE), "User listed twice");
+        assert_eq!(title(settings::UNKNOWN_FIELD), "An unknown field");
         assert_eq!(rule(Code(999)), None);
+    }
+
+    #[test]
+    fn a_title_is_a_few_words_and_an_explanation_whole_sentences() {
+        for rule in all() {
+            assert!(!rule.title.ends_with('.'), "{}", rule.code);
+            assert!(rule.explanation.ends_with('.'), "{}", rule.code);
+        }
     }
 }

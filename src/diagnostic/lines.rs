@@ -47,11 +47,18 @@ impl Lines {
 
     /// Returns the line, from 1, and the column, from 1 and in characters, of an offset in bytes. `text` must
     /// be the text that the lines were found in, here and below.
-    pub fn position(&self, text: &str, offset: usize) -> (u32, u32) {
-        let offset = text.floor_char_boundary(offset);
+    /// Takes bytes too, because to prove again that they are a text would cost more than the answer.
+    pub fn position(&self, text: impl AsRef<[u8]>, offset: usize) -> (u32, u32) {
+        let text = text.as_ref();
+        // In UTF-8, every byte but these begins a character.
+        let continues = |byte: u8| byte & 0xc0 == 0x80;
+        let mut offset = offset.min(text.len());
+        while text.get(offset).is_some_and(|byte| continues(*byte)) {
+            offset -= 1;
+        }
         let mark = self.last_mark(|mark| mark.offset as usize <= offset);
-        let between = text[mark.offset as usize..offset].chars().count();
-        (mark.line, mark.column + number(between))
+        let between = &text[mark.offset as usize..offset];
+        (mark.line, mark.column + number(between.iter().filter(|byte| !continues(**byte)).count()))
     }
 
     /// Returns the offset in bytes of a line and a column; a place outside the text means the nearest inside.

@@ -8,7 +8,7 @@ use super::retry::Backoff;
 use super::turn::{REPLANS, names};
 use super::{Activity, Engine, Goal, PendingRecords};
 use crate::journal::entry::{Owing, Record};
-use crate::model::{Fault, Now, Outcome};
+use crate::model::{Access, Fault, Now, Outcome};
 use crate::plan::{Change, Plan, Planned};
 use crate::services::{Observed, ServiceError};
 
@@ -208,8 +208,7 @@ impl Engine {
             .iter()
             .all(|(_, outcome)| matches!(outcome, Outcome::NotApplied(_) | Outcome::Missing));
         let mut records = vec![Record::End { batch: batch.number, seen, void }];
-        let made =
-            batch.outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Done | Outcome::Already));
+        let made = batch.outcomes.iter().filter(|(_, outcome)| is_made(outcome));
         let made = names(made.map(|(change, _)| change));
         records.extend(self.mark(&batch.target, &batch.plan, &made));
         self.note(records, true, now, |pending| {
@@ -225,6 +224,12 @@ impl Engine {
         let again = self.settle_outcomes(&batch, now);
         let ends = !matches!(self.mode.goal, Goal::Run);
         if let Some(target) = self.targets.get_mut(&name) {
+            for (change, _) in batch.outcomes.iter().filter(|(_, outcome)| is_made(outcome)) {
+                match change.to {
+                    Access::Disabled => target.made.0 += 1,
+                    Access::Enabled => target.made.1 += 1,
+                }
+            }
             target.outcomes.extend(if ends { batch.outcomes.clone() } else { Vec::new() });
             if ends && again && target.turns < REPLANS {
                 target.finished = false;
@@ -266,6 +271,10 @@ impl Engine {
         target.retries.retain(|_, backoff| backoff.due < horizon);
         again
     }
+}
+
+fn is_made(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Done | Outcome::Already)
 }
 
 fn plan_service(engine: &Engine, target: &str) -> String {

@@ -132,7 +132,7 @@ impl Engine {
                 instance: owed.instance.clone(),
                 due_in: self
                     .restart_due(key, service, owed, now)
-                    .map(|due| due.saturating_sub(now.mono).as_secs()),
+                    .map(|due| whole_seconds(due.saturating_sub(now.mono))),
             })
             .collect();
         for notice in notices {
@@ -403,4 +403,9 @@ fn in_words(error: &ServiceError) -> String {
         Some(help) => format!("{error}; {help}"),
         None => error.to_string(),
     }
+}
+
+/// Rounded up: what is due in half a second is not due now.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }

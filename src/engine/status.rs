@@ -176,7 +176,7 @@ impl Engine {
             invalid: target.invalid.as_ref().map(|(since, all)| (*since, all.len())),
             moving: target.moving.as_ref().map(|(since, _)| *since),
             store: target.store.as_ref().map(|(_, why)| why.clone()),
-            plan: plan.map(plan_status),
+            plan: plan.map(|plan| plan_status(plan, target.made)).filter(PlanStatus::wants_something),
             counts: ledger.and_then(|ledger| ledger.counts),
             last_batch: ledger.and_then(|ledger| ledger.last_batch.clone()),
             retrying: target.retries.len(),
@@ -234,11 +234,17 @@ fn owed_status(owed: &crate::journal::fold::Debt) -> OwedStatus {
     }
 }
 
-fn plan_status(plan: &Plan) -> PlanStatus {
+impl PlanStatus {
+    fn wants_something(&self) -> bool {
+        self.enable + self.disable + self.blocked > 0 || self.held > 0 || !self.guards.is_empty()
+    }
+}
+
+fn plan_status(plan: &Plan, (disabled, enabled): (u64, u64)) -> PlanStatus {
     PlanStatus {
         id: plan.id.as_str().to_owned(),
-        enable: plan.summary.enable,
-        disable: plan.summary.disable,
+        enable: plan.summary.enable.saturating_sub(enabled),
+        disable: plan.summary.disable.saturating_sub(disabled),
         blocked: plan.summary.blocked,
         held: plan.held.len(),
         guards: plan

@@ -39,6 +39,8 @@ pub(super) struct Target {
     pub(super) retries: BTreeMap<AccountId, Backoff>,
     pub(super) parked: BTreeMap<AccountId, Fault>,
     pub(super) plan: Option<Arc<Plan>>,
+    /// How many of its changes were made since it was planned: disabled, enabled.
+    pub(super) made: (u64, u64),
     /// The id of the plan last told as blocked.
     pub(super) told_blocked: Option<String>,
     /// Everything that was sent since the engine started, for a goal that ends.
@@ -71,6 +73,7 @@ impl Target {
             retries: BTreeMap::new(),
             parked: BTreeMap::new(),
             plan: None,
+            made: (0, 0),
             told_blocked: None,
             outcomes: Vec::new(),
             turns: 0,

@@ -258,6 +258,7 @@ impl Engine {
         target.retries.retain(|account, _| wanted.contains(account));
         target.parked.retain(|account, _| wanted.contains(account));
         let before = target.plan.replace(Arc::clone(&plan));
+        target.made = (0, 0);
         let news = before.is_none_or(|before| before.id != plan.id || before.digest != plan.digest);
         let blocked = plan.is_guarded() && target.told_blocked.as_deref() != Some(plan.id.as_str());
         target.told_blocked = plan.is_guarded().then(|| plan.id.as_str().to_owned());

@@ -5,7 +5,7 @@
 //! a later one begins with a record that sums up its predecessors, so that only the highest number is needed
 //! to go on. Exactly one process, the holder of [`lock::Lock`], writes and repairs; readers take no lock.
 //!
-//! * [`entry`]: the records. [`fold`]: what they add up to. Pure.
+//! * [`entry`]: the records. [`fold`]: what they add up to. [`history`]: the story they tell. Pure.
 //! * [`mod@line`]: one record as one line, and back. Pure.
 //! * [`scan`]: the bytes of a segment as lines; what is whole, what is torn, what is damaged. Pure.
 //! * [`segment`]: the writer. [`read`]: the readers.
@@ -17,6 +17,7 @@
 pub mod entry;
 mod error;
 pub mod fold;
+pub mod history;
 pub mod keep;
 pub mod line;
 pub mod lock;

@@ -6,7 +6,7 @@ use super::memory::Memory;
 use super::policy::{Missing, Policy};
 use super::{Blocked, BlockedBecause, PlanId};
 use crate::desired::{Desired, Entry};
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, codes};
 use crate::model::{Account, AccountId, Live, Match, Now};
 use crate::name::{Glob, fold};
 
@@ -187,7 +187,7 @@ pub fn refuse_listed(desired: &Desired, policy: &Policy) -> Vec<Diagnostic> {
         for (globs, list) in lists {
             let Some(glob) = globs.iter().find(|glob| glob.matches(&entry.name)) else { continue };
             refused.push(Diagnostic {
-                code: Code(250),
+                code: codes::PROTECTED_ENTRY,
                 severity: Severity::Error,
                 message: format!("user `{}` is {list} by the settings", entry.name),
                 labels: vec![desired.label(entry, format!("matches `{list}: {}`", glob.as_str()))],

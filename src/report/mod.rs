@@ -5,6 +5,7 @@
 //! character of it may steer a terminal or a log. This module does not know where a report goes.
 
 mod harmless;
+pub mod history;
 pub mod json;
 pub mod notice;
 #[cfg(test)]

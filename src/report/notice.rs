@@ -208,6 +208,8 @@ fn settled(instance: &str, proof: &Proof, accounts: u64) -> String {
     };
     match proof {
         Proof::Stopped => format!("{instance} needs no restart: {proof_words}; {effective}"),
+        // Not every service restarts: some empty a cache, one only says what it would do.
+        Proof::Succeeded => format!("restart of {instance} settled: {proof_words}; {effective}"),
         _ => format!("{instance} restarted: {proof_words}; {effective}"),
     }
 }

@@ -235,6 +235,7 @@ pub(super) fn settled(last: &Settlement, timezone: &TimeZone) -> String {
     let proof = cut(&last.proof.to_string(), LONGEST);
     match last.proof {
         Proof::Stopped => format!("{instance} needed no restart {at}: {proof}"),
+        Proof::Succeeded => format!("restart of {instance} settled {at}: {proof}"),
         Proof::Told { .. } => format!("{instance} restarted {at}: {proof}"),
         _ if last.ours => format!("{instance} restarted {at}: {proof}"),
         _ => format!("{instance} restarted {at}, not by popgate: {proof}"),

@@ -183,14 +183,19 @@ fn unlisted(plan: &Plan, out: &mut dyn fmt::Write) -> fmt::Result {
         return Ok(());
     }
     let taken = plan.changes.iter().filter(|planned| planned.change.cause == Cause::Unlisted).count() as u64;
+    // Those that were listed until now are counted on their own; what is taken is taken from both.
+    let released = match plan.summary.released {
+        released if released > 0 && taken > 0 => format!(", and {} released", number(released)),
+        _ => String::new(),
+    };
     let then = match taken {
         0 => "they stay as they are".to_owned(),
-        1 => "1 of them loses it".to_owned(),
-        many => format!("{} of them lose it", number(many)),
+        1 => "1 loses POP3".to_owned(),
+        many => format!("{} lose POP3", number(many)),
     };
     writeln!(
         out,
-        "\nNot listed: {}, {} of them with POP3 enabled; {then}",
+        "\nNot listed: {}, {} of them with POP3 enabled{released}; {then}",
         counted(all, "account"),
         number(enabled)
     )

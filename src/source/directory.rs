@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use super::tree::{self, NO_FILE, Node, Stat, TOO_LARGE, Tree, UNREADABLE, problem, problem_at, walk};
+use super::tree::{Node, Stat, Tree, problem, problem_at, walk};
 use crate::desired::SourceFile;
 use crate::diagnostic::Diagnostic;
+use crate::diagnostic::codes::{FILE_SIZE, NO_DIRECTORY, NO_FILE, UNREADABLE};
 
 /// The largest file, in bytes.
 pub const MAX_FILE: u64 = 64 << 20;
@@ -176,9 +177,7 @@ fn settled(dir: &Path) -> Result<Tree, ReadProblem> {
 /// A root that was there a moment ago and is not now is being swapped. If it stays away, the next read says so.
 fn vanished(dir: &Path, problem: ReadProblem) -> ReadProblem {
     match problem {
-        ReadProblem::Invalid(problems)
-            if problems.iter().any(|problem| problem.code == tree::NO_DIRECTORY) =>
-        {
+        ReadProblem::Invalid(problems) if problems.iter().any(|problem| problem.code == NO_DIRECTORY) => {
             ReadProblem::Moving { what: format!("`{}` was there and is gone", dir.display()) }
         }
         problem => problem,
@@ -193,11 +192,11 @@ fn read_files(
     let total: u64 = tree.files.iter().map(|file| file.stat.size).sum();
     for file in tree.files.iter().filter(|file| file.stat.size > MAX_FILE) {
         let message = format!("`{}` is larger than {} MiB", file.path, MAX_FILE >> 20);
-        problems.push(problem_at(TOO_LARGE, &file.path, message, "split it into several files"));
+        problems.push(problem_at(FILE_SIZE, &file.path, message, "split it into several files"));
     }
     if total > MAX_TOTAL {
         let message = format!("the files are larger than {} MiB together", MAX_TOTAL >> 20);
-        problems.push(problem(TOO_LARGE, message, "check that this is the right directory"));
+        problems.push(problem(FILE_SIZE, message, "check that this is the right directory"));
         return Ok(Vec::new());
     }
     let mut files = Vec::with_capacity(tree.files.len());

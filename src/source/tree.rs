@@ -11,22 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::directory::ReadProblem;
+use crate::diagnostic::codes::{FILE_NAME, FILE_SIZE, LINK_LOOP, LINK_OUT, NO_DIRECTORY, UNREADABLE};
 use crate::diagnostic::{Code, Diagnostic, Label, Severity};
-
-/// The directory is not there, or is no directory.
-pub(super) const NO_DIRECTORY: Code = Code(200);
-/// The directory holds no YAML file.
-pub(super) const NO_FILE: Code = Code(201);
-/// A symlink leads out of the directory.
-pub(super) const OUTSIDE: Code = Code(202);
-/// A file is too large, or there are too many, or they lie too deep.
-pub(super) const TOO_LARGE: Code = Code(203);
-/// A file or directory cannot be read, or is something else.
-pub(super) const UNREADABLE: Code = Code(204);
-/// A name is not UTF-8 or cannot be shown.
-pub(super) const BAD_NAME: Code = Code(205);
-/// A symlink leads back to a directory that it lies in, or to itself.
-pub(super) const LOOP: Code = Code(206);
 
 const MAX_DEPTH: usize = 64;
 const MAX_FILES: usize = 100_000;
@@ -146,7 +132,7 @@ impl Walk {
     fn enter(&mut self, dir: Node) -> Result<(), ReadProblem> {
         if self.within.len() >= MAX_DEPTH {
             let message = format!("directories are nested deeper than {MAX_DEPTH}");
-            self.report(TOO_LARGE, &dir.path, message, "move the files up");
+            self.report(FILE_SIZE, &dir.path, message, "move the files up");
             return Ok(());
         }
         if self.tree.dirs.len() >= MAX_DIRS {
@@ -192,7 +178,7 @@ impl Walk {
         } else if name.to_str().is_none_or(|name| name.contains(misleads)) {
             let message =
                 format!("the name `{}` is not UTF-8 or holds invisible characters", path.escape_debug());
-            self.report(BAD_NAME, &path, message, "rename it");
+            self.report(FILE_NAME, &path, message, "rename it");
         } else if kind.is_dir() {
             return self.descend(Node { path, real, stat: Stat::of(&metadata) });
         } else if kind.is_file() {
@@ -235,7 +221,7 @@ impl Walk {
                     real.display()
                 );
                 self.report(
-                    OUTSIDE,
+                    LINK_OUT,
                     path,
                     message,
                     "put the file itself here, so that nothing else can change it",
@@ -253,7 +239,7 @@ impl Walk {
             }
             Err(error) if error.raw_os_error() == Some(TOO_MANY_LINKS) => {
                 let message = format!("the symlink `{path}` leads back to itself");
-                self.report(LOOP, path, message, "delete it");
+                self.report(LINK_LOOP, path, message, "delete it");
             }
             Err(error) => self.unreadable(path, "where the symlink leads", &error)?,
         }
@@ -263,7 +249,7 @@ impl Walk {
     fn descend(&mut self, dir: Node) -> Result<(), ReadProblem> {
         if self.within.contains(&(dir.stat.dev, dir.stat.ino)) {
             let message = format!("`{}` leads back to a directory that it lies in", dir.path);
-            self.report(LOOP, &dir.path, message, "delete the symlink");
+            self.report(LINK_LOOP, &dir.path, message, "delete the symlink");
             return Ok(());
         }
         self.enter(dir)
@@ -286,7 +272,7 @@ impl Walk {
 
     fn stop(&mut self, message: String) {
         let help = "check that this is the right directory, and whether symlinks make it larger than it is";
-        self.tree.problems.push(problem(TOO_LARGE, message, help));
+        self.tree.problems.push(problem(FILE_SIZE, message, help));
         self.full = true;
     }
 

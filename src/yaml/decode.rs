@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{gate, syntax};
+use super::{agree, gate, syntax};
 use crate::diagnostic::Diagnostic;
 
 /// A value as YAML reads it.
@@ -25,7 +25,15 @@ pub enum Raw<'t> {
     Number(Box<str>),
 }
 
-impl Raw<'_> {
+impl<'t> Raw<'t> {
+    /// Returns the innermost key on the way to an address whose offset is known.
+    pub fn nearest_key(&self, path: &[u32]) -> Option<&Key<'t>> {
+        let Self::Map(pairs) = self else { return None };
+        let (first, rest) = path.split_first()?;
+        let (key, value) = pairs.get(*first as usize)?;
+        value.nearest_key(rest).or_else(|| key.offset.map(|_| key))
+    }
+
     /// Returns what this is, with its article, for a message.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -48,15 +56,21 @@ pub struct Key<'t> {
     pub offset: Option<u32>,
 }
 
-/// Decodes one text that passed the gate.
+/// Decodes one text that passed the gate, and refuses one that another parser reads as other data.
 pub fn decode<'t>(path: &str, text: &'t str) -> Result<Raw<'t>, Vec<Diagnostic>> {
     let deserializer = serde_yaml::Deserializer::from_str(text);
-    Value { text }.deserialize(deserializer).map_err(|error| {
+    let raw = Value { text }.deserialize(deserializer).map_err(|error| {
         // What the walk finds is told better, and some errors of the decoder have no place.
         let found = gate::walk(path, text);
         let only_syntax = found.iter().all(|one| one.code == crate::diagnostic::codes::SYNTAX);
         if only_syntax { vec![syntax::from_decoder(path, text, &error)] } else { found }
-    })
+    })?;
+    // In a map of plain lines there is nothing to disagree about.
+    let difference = if gate::needs_walk(text) { agree::difference(&raw, text) } else { None };
+    match difference {
+        Some(place) => Err(vec![syntax::ambiguous(path, text, place)]),
+        None => Ok(raw),
+    }
 }
 
 /// Decodes a value; carries the text so that what is borrowed from it can be found in it.
@@ -158,12 +172,13 @@ impl<'t> Visitor<'t> for Name<'t> {
     fn visit_borrowed_str<E>(self, key: &'t str) -> Result<Key<'t>, E> {
         // Borrowed means: a part of the text. So the distance of the two addresses is the offset.
         let offset = key.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
-        let before = offset.checked_sub(1).and_then(|before| self.text.as_bytes().get(before));
-        let start = match before {
+        let byte = |at: usize| self.text.as_bytes().get(at);
+        let before = offset.checked_sub(1);
+        let start = match byte(offset + key.len()) {
             // The end of a text with escapes can look like the whole of it: `"\\"` is one backslash.
-            Some(b'\\') => None,
-            Some(b'"' | b'\'') if key.starts_with(['"', '\'']) => None,
-            Some(b'"' | b'\'') => Some(offset - 1),
+            Some(quote @ (b'"' | b'\'')) => {
+                before.filter(|at| byte(*at) == Some(quote) && key.as_bytes().first() != Some(quote))
+            }
             _ => Some(offset),
         };
         let offset = start.filter(|start| *start < self.text.len()).and_then(|start| start.try_into().ok());

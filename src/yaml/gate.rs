@@ -129,7 +129,7 @@ fn characters(path: &str, text: &str, problems: &mut Vec<Diagnostic>) -> bool {
 
 /// Tells whether anything occurs that could be more than block maps of plain values. May be wrong only by
 /// saying yes.
-fn needs_walk(text: &str) -> bool {
+pub(super) fn needs_walk(text: &str) -> bool {
     text.bytes().any(|byte| matches!(byte, b'&' | b'*' | b'!' | b'[' | b'{'))
         || text.contains("<<")
         || text.split('\n').any(could_nest)

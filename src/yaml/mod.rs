@@ -2,6 +2,7 @@
 //!
 //! * [`gate`] refuses, before anything is decoded, whatever makes YAML more than plain data.
 //! * [`decode`] turns what passed into [`Raw`] values with `serde_yaml`. It refuses nothing but syntax.
+//!   What saphyr reads as other data is refused as well.
 //! * [`locate`] finds the line and column of a value, addressed by its position in the file, with saphyr. It
 //!   runs only on a file with a problem.
 //!
@@ -9,6 +10,7 @@
 //!
 //! This module does not know what a user is.
 
+mod agree;
 mod decode;
 mod gate;
 mod locate;

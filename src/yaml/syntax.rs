@@ -41,6 +41,15 @@ pub(super) fn from_decoder(path: &str, text: &str, error: &serde_yaml::Error) ->
     diagnostic(path, text, &lines, offset, problem)
 }
 
+/// Reports that two parsers read a text differently.
+pub(super) fn ambiguous(path: &str, text: &str, (line, column): (u32, u32)) -> Diagnostic {
+    let lines = Lines::new(text);
+    let offset = lines.offset(text, line, column);
+    Diagnostic::error(codes::SYNTAX, "not every YAML reader reads this in the same way")
+        .at(Label::spot(path, lines.spot(text, token(text, offset))))
+        .help("put names and texts in quotes, and write one user on each line, without braces")
+}
+
 /// Reads `… at line 2 column 1` at the end of a message.
 fn place(context: &str) -> Option<(u32, u32)> {
     let (_, place) = context.rsplit_once(" at line ")?;
@@ -92,6 +101,9 @@ fn advice(line: &str) -> String {
     let indentation = &line[..line.len() - content.len()];
     if indentation.contains('\t') {
         return "indent with spaces, not with tabs".to_owned();
+    }
+    if content.contains(":\t") {
+        return "write a space after the colon, not a tab".to_owned();
     }
     // What a person most likely meant as the name: all before the last colon.
     let (name, _) = content.rsplit_once(": ").unwrap_or((content.trim_end().trim_end_matches(':'), ""));

@@ -1,8 +1,10 @@
-//! The real program, killed with `kill -9` at every named point of its work, on a real SQLite store and with a
+//! The real program, killed with `kill -9` at every named point of its work, on a real `SQLite` store and with a
 //! real service. Started again, it has to finish what it began.
 //!
 //! A trigger in the store writes down every change, and the service writes down how many changes it has seen at
 //! each restart. So a lost restart, a restart too many and a change made twice cannot hide.
+
+use std::fmt::Write as _;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -109,7 +111,7 @@ fn prepare(world: &World, shows: Shows) {
         .to_owned();
     for n in 1..=USERS {
         let enabled = u8::from(n <= 28);
-        sql.push_str(&format!("INSERT INTO mailbox VALUES ('u{n}@x.test', {enabled}, 'alias{n}@x.test');\n"));
+        writeln!(sql, "INSERT INTO mailbox VALUES ('u{n}@x.test', {enabled}, 'alias{n}@x.test');").unwrap();
     }
     sqlite(world, &(sql + "COMMIT;\n"));
     let count = "test -e refuse && { echo refused >&2; exit 4; }
@@ -161,7 +163,7 @@ fn desire(world: &World, (first, disabled): &(&str, &[u32])) {
     let mut text = format!("pop3:\n  {first}: enabled\n");
     for n in 2..=USERS {
         let access = if disabled.contains(&n) { "disabled" } else { "enabled" };
-        text.push_str(&format!("  u{n}@x.test: {access}\n"));
+        writeln!(text, "  u{n}@x.test: {access}").unwrap();
     }
     world.write("new.tmp", text);
     std::fs::create_dir_all(world.path("desired-state")).unwrap();
@@ -304,7 +306,9 @@ fn check(world: &World, point: &str, shows: Shows) {
     assert_eq!(verify(&state).unwrap().torn, None, "{point}");
     let lines = read_all::<Record>(&state).unwrap();
     let mut ledger = Ledger::default();
-    lines.iter().for_each(|line| ledger.apply(line.seq, line.at, &line.record));
+    for line in &lines {
+        ledger.apply(line.seq, line.at, &line.record);
+    }
     assert!(ledger.services.values().all(|service| service.debts.is_empty()), "{point}: {ledger:?}");
     let batches = lines.iter().filter(|line| matches!(line.record, Record::Batch { .. })).count();
     assert!(restarts.len() - twice <= batches, "{point}: {batches} batches, restarts after {restarts:?}");

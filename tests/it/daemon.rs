@@ -1,4 +1,6 @@
-//! The daemon on real files, a real SQLite store and a service that counts.
+//! The daemon on real files, a real `SQLite` store and a service that counts.
+
+use std::fmt::Write as _;
 
 use std::path::Path;
 
@@ -34,7 +36,7 @@ pub(crate) fn users(world: &World, count: u32) {
         CREATE TABLE mailbox (username TEXT PRIMARY KEY, pop3 INTEGER NOT NULL DEFAULT 1);\nBEGIN;\n"
         .to_owned();
     for n in 1..=count {
-        sql.push_str(&format!("INSERT INTO mailbox VALUES ('u{n}@x.test', 1);\n"));
+        writeln!(sql, "INSERT INTO mailbox VALUES ('u{n}@x.test', 1);").unwrap();
     }
     sql.push_str("COMMIT;\n");
     sqlite(world, &sql);
@@ -65,7 +67,7 @@ pub(crate) fn desire(world: &World, count: u32, disabled: &[u32]) {
     let mut text = "pop3:\n".to_owned();
     for n in 1..=count {
         let access = if disabled.contains(&n) { "disabled" } else { "enabled" };
-        text.push_str(&format!("  u{n}@x.test: {access}\n"));
+        writeln!(text, "  u{n}@x.test: {access}").unwrap();
     }
     world.write("new.tmp", text);
     std::fs::create_dir_all(world.path("desired-state")).unwrap();

@@ -4,6 +4,8 @@
 //! that does not change every user was made from half a revision. Nothing but hints can bring a change within the
 //! time of a test, unless the test says otherwise: the next look without a hint is an hour away.
 
+use std::fmt::Write as _;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -46,7 +48,7 @@ fn prepare(world: &World, files: u32, desired: &str, resync: &str) {
         CREATE TABLE mailbox (username TEXT PRIMARY KEY, pop3 INTEGER NOT NULL);\nBEGIN;\n"
         .to_owned();
     for n in 1..=files {
-        sql.push_str(&format!("INSERT INTO mailbox VALUES ('u{n}@x.test', 1);\n"));
+        writeln!(sql, "INSERT INTO mailbox VALUES ('u{n}@x.test', 1);").unwrap();
     }
     sqlite(world, &(sql + "COMMIT;\n"));
     world.write(

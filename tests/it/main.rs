@@ -1,6 +1,6 @@
 //! Integration tests: one binary, one module for each subject, real files and real servers.
 
-#![expect(clippy::unwrap_used, reason = "this is all test code, helpers too")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "this is all test code, helpers too")]
 
 mod architecture;
 mod bad_input;
@@ -8,6 +8,7 @@ mod contract;
 mod crash;
 mod daemon;
 mod examples;
+mod history;
 mod journal;
 mod layouts;
 mod main_job;
@@ -16,4 +17,5 @@ mod readme;
 mod services;
 mod sqlite;
 mod watch;
+mod worked_example;
 mod world;

@@ -1,5 +1,7 @@
 //! The main job against a real Dovecot: committed YAML to a refused POP3 login.
 
+use std::fmt::Write as _;
+
 use crate::world::{Dovecot, Options, Style, World, require, wait_until};
 
 fn settings(world: &World, dovecot: &Dovecot, restart: &str) {
@@ -39,7 +41,7 @@ fn commit(world: &World, disabled: &[u32]) {
     let mut text = "pop3:\n".to_owned();
     for n in 1..=20 {
         let access = if disabled.contains(&n) { "disabled" } else { "enabled" };
-        text.push_str(&format!("  u{n}@ex.test: {access}\n"));
+        writeln!(text, "  u{n}@ex.test: {access}").unwrap();
     }
     world.write("admin/desired-state/users.yaml", text);
     git(world, "admin", &["add", "."]);

@@ -9,12 +9,13 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use popgate::source::{ReadProblem, Watch, commit_of, read, watch};
 use tempfile::TempDir;
 
 use crate::journal::{child, child_dir, succeeds};
+use crate::world::clock;
 
 /// How long a hint may take before we call the watch deaf.
 const DEAF: Duration = Duration::from_secs(20);
@@ -68,7 +69,7 @@ impl Listener {
         &mut self,
         done: impl Fn(&Result<Files, ReadProblem>) -> bool,
     ) -> (Result<Files, ReadProblem>, bool) {
-        let start = Instant::now();
+        let start = clock();
         loop {
             while self.hints.recv_timeout(QUIET).is_ok() {}
             let found = self.look();

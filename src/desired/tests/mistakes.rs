@@ -188,6 +188,12 @@ fn access_is_one_of_two_words() {
 }
 
 #[test]
+fn a_problem_behind_a_tab_that_only_one_parser_accepts_has_a_place() {
+    assert_eq!(places("pop3:\n  a:\tenabled\n  bob: on\n"), [(codes::ACCESS_WORD, 3, 3, 3)]);
+    assert_eq!(good("pop3:\n  a:\tenabled\n").len(), 1);
+}
+
+#[test]
 fn a_file_must_say_something() {
     for empty in ["", "# nobody\n", "---\n", "\n\n", "~\n", "\u{feff}"] {
         assert_eq!(codes_of(empty), [codes::EMPTY_FILE], "{empty:?}");

@@ -182,6 +182,19 @@ fn losing_half_of_all_entries_passes_and_one_more_trips() {
     assert_eq!(verdict.detail.as_deref(), Some("all files together lost 60 % of the entries"));
 }
 
+#[test]
+fn half_and_a_little_is_more_than_half() {
+    let world = |left| {
+        World::new(&many("a", left, "enabled")).with_many("a", 201, &ON).having_applied(
+            &many("a", 201, "enabled"),
+            "2026-08-01T00:00:00Z",
+            &[],
+        )
+    };
+    assert_eq!(tripped(&world(101).plan()), NONE);
+    assert_eq!(tripped(&world(100).plan()), ["shrunk_input"]);
+}
+
 fn two_files(a: &[usize], b: &[usize]) -> Desired {
     let lines = |numbers: &[usize]| lines(numbers.iter().map(|n| format!("u-{n}: enabled")));
     files(&[("a.yaml", lines(a).as_str()), ("b.yaml", lines(b).as_str())])

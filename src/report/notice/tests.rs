@@ -104,7 +104,7 @@ fn a_settled_restart_tells_its_proof() {
     };
     assert_eq!(
         settled(Proof::Succeeded, 3),
-        "dovecot.service restarted: it reported success; 3 changes are effective"
+        "restart of dovecot.service settled: it reported success; 3 changes are effective"
     );
     assert_eq!(
         settled(Proof::NewIdentity { before: "1".to_owned(), now: "2".to_owned() }, 1),

@@ -17,15 +17,9 @@ fn an_empty_file_is_no_settings() {
 
 #[test]
 fn what_is_no_map_is_refused() {
-    assert_snapshot!(problems("- a\n"), @"
-    POP113 Error popgate.yaml:1:1+1 the file must be a map of fields, not a list
-    ");
-    assert_snapshot!(problems("popgate\n"), @"
-    POP113 Error popgate.yaml:1:1+7 the file must be a map of fields, not text
-    ");
-    assert_snapshot!(problems("~\n"), @"
-    POP113 Error popgate.yaml:1:1+1 the file is empty, it must be a map of fields
-    ");
+    assert_snapshot!(problems("- a\n"), @"POP113 Error popgate.yaml:1:1+1 the file must be a map of fields, not a list");
+    assert_snapshot!(problems("popgate\n"), @"POP113 Error popgate.yaml:1:1+7 the file must be a map of fields, not text");
+    assert_snapshot!(problems("~\n"), @"POP113 Error popgate.yaml:1:1+1 the file is empty, it must be a map of fields");
 }
 
 #[test]
@@ -270,9 +264,7 @@ fn a_notification_is_a_command() {
 
 #[test]
 fn watching_needs_times_that_fit() {
-    assert_snapshot!(problems("watch: {quiet: 10s, max_wait: 5s, resync: 0s}\n"), @"
-    POP116 Error popgate.yaml:1:43+2 `resync` must be more than zero
-    ");
+    assert_snapshot!(problems("watch: {quiet: 10s, max_wait: 5s, resync: 0s}\n"), @"POP116 Error popgate.yaml:1:43+2 `resync` must be more than zero");
     assert_snapshot!(problems("watch: {quiet: 10s}\n"), @"
     POP123 Error popgate.yaml:1:16+3 `max_wait` is 5s by default, but `quiet` is 10s
       help `max_wait` must be at least as long as `quiet`: write both

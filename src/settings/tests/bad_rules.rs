@@ -18,15 +18,9 @@ fn durations_need_a_unit() {
     POP115 Error popgate.yaml:6:14+5 `9999h` is too long
       help the longest is 8784h (366 days)
     ");
-    assert_snapshot!(problems(&with("refresh: 0s")), @"
-    POP116 Error popgate.yaml:6:14+2 `refresh` must be more than zero
-    ");
-    assert_snapshot!(problems(&with("refresh: 1.5")), @"
-    POP113 Error popgate.yaml:6:14+3 `refresh` must be a duration such as `30s`, not `1.5`
-    ");
-    assert_snapshot!(problems(&with("refresh: {seconds: 5}")), @"
-    POP113 Error popgate.yaml:6:14+12 `refresh` must be a duration such as `30s`, not a map
-    ");
+    assert_snapshot!(problems(&with("refresh: 0s")), @"POP116 Error popgate.yaml:6:14+2 `refresh` must be more than zero");
+    assert_snapshot!(problems(&with("refresh: 1.5")), @"POP113 Error popgate.yaml:6:14+3 `refresh` must be a duration such as `30s`, not `1.5`");
+    assert_snapshot!(problems(&with("refresh: {seconds: 5}")), @"POP113 Error popgate.yaml:6:14+12 `refresh` must be a duration such as `30s`, not a map");
     assert_snapshot!(problems(&with("refresh:")), @"
     POP113 Error popgate.yaml:6:5+7 `refresh` is empty, it must be a duration such as `30s`
       help write a value, or remove `refresh`
@@ -123,9 +117,7 @@ fn windows_are_read_word_by_word() {
     POP116 Error popgate.yaml:6:14+2 `windows` may not be an empty list
       help write `windows: always`
     ");
-    assert_snapshot!(problems(&with("windows: never")), @"
-    POP113 Error popgate.yaml:6:14+5 `windows` must be `always` or a list of windows, not text
-    ");
+    assert_snapshot!(problems(&with("windows: never")), @"POP113 Error popgate.yaml:6:14+5 `windows` must be `always` or a list of windows, not text");
 }
 
 #[test]

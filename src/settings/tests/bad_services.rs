@@ -18,9 +18,7 @@ fn a_service_has_a_type_that_is_built_in() {
     POP140 Error popgate.yaml:5:21+8 the type `exchange` is not built into this version of popgate
       help built in: `announce`, `command`, `dovecot`, `manual`, `none` or `systemd`
     ");
-    assert_snapshot!(problems(&service("none")), @"
-    POP113 Error popgate.yaml:5:14+4 `service` must be a map with a `type`, not text
-    ");
+    assert_snapshot!(problems(&service("none")), @"POP113 Error popgate.yaml:5:14+4 `service` must be a map with a `type`, not text");
 }
 
 #[test]

@@ -24,9 +24,7 @@ fn a_store_has_a_type_that_is_built_in() {
     POP113 Error popgate.yaml:4:19+1 `type` must be text, not a number
       help write "5" in quotes
     "#);
-    assert_snapshot!(problems(&store("sqlite")), @"
-    POP113 Error popgate.yaml:4:12+6 `store` must be a map with a `type`, not text
-    ");
+    assert_snapshot!(problems(&store("sqlite")), @"POP113 Error popgate.yaml:4:12+6 `store` must be a map with a `type`, not text");
 }
 
 #[test]
@@ -153,9 +151,7 @@ fn only_popgates_own_table_gets_new_accounts() {
     POP143 Error popgate.yaml:4:130+6 `missing: create` is only for popgate's own table
       help write `missing: report`, or remove `table` to use popgate's own
     ");
-    assert_snapshot!(problems(&store("{type: sqlite, path: x, missing: ignore}")), @"
-    POP114 Error popgate.yaml:4:45+6 `missing` must be `report` or `create`, not `ignore`
-    ");
+    assert_snapshot!(problems(&store("{type: sqlite, path: x, missing: ignore}")), @"POP114 Error popgate.yaml:4:45+6 `missing` must be `report` or `create`, not `ignore`");
 }
 
 #[test]

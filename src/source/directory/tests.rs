@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 
 use super::*;
-use crate::source::tree::{BAD_NAME, LOOP, NO_DIRECTORY, OUTSIDE};
+use crate::diagnostic::codes::{FILE_NAME, LINK_LOOP, LINK_OUT, NO_DIRECTORY};
 use tempfile::TempDir;
 
 /// A directory with these files, and a place beside it.
@@ -106,7 +106,7 @@ fn links_are_followed_inside_and_refused_outside() {
     symlink("../elsewhere/d.yaml", dir.join("d.yaml")).unwrap();
     symlink("../desired2/e.yaml", dir.join("e.yaml")).unwrap();
     symlink("../LICENSE", dir.join("LICENSE")).unwrap();
-    let outside: Vec<_> = ["d.yaml", "e.yaml", "out"].map(|name| (OUTSIDE.0, name.to_owned())).into();
+    let outside: Vec<_> = ["d.yaml", "e.yaml", "out"].map(|name| (LINK_OUT.0, name.to_owned())).into();
     assert_eq!(codes(&dir), outside);
 }
 
@@ -129,7 +129,12 @@ fn links_that_lead_back_or_to_nothing_are_refused() {
     symlink("loop.yaml", dir.join("loop.yaml")).unwrap();
     symlink("nothing.yaml", dir.join("gone.yaml")).unwrap();
     symlink("nothing", dir.join("gone")).unwrap();
-    let expected = [(LOOP.0, "a/b/up"), (UNREADABLE.0, "gone.yaml"), (LOOP.0, "loop.yaml"), (LOOP.0, "self")];
+    let expected = [
+        (LINK_LOOP.0, "a/b/up"),
+        (UNREADABLE.0, "gone.yaml"),
+        (LINK_LOOP.0, "loop.yaml"),
+        (LINK_LOOP.0, "self"),
+    ];
     assert_eq!(codes(&dir), expected.map(|(code, path)| (code, path.to_owned())));
 }
 
@@ -142,7 +147,7 @@ fn directories_full_of_links_come_to_an_end() {
             symlink(format!("../{:02}", level + 1), dir.join(format!("{level:02}/{name}"))).unwrap();
         }
     }
-    assert!(problems(&dir).iter().any(|problem| problem.code == TOO_LARGE));
+    assert!(problems(&dir).iter().any(|problem| problem.code == FILE_SIZE));
 }
 
 #[test]
@@ -165,12 +170,12 @@ fn a_file_of_64_mib_is_read_and_a_larger_one_is_not() {
     file.set_len(MAX_FILE).unwrap();
     assert_eq!(read(&dir).unwrap().files[1].bytes.len() as u64, MAX_FILE);
     file.set_len(MAX_FILE + 1).unwrap();
-    assert_eq!(codes(&dir), [(TOO_LARGE.0, "large.yaml".to_owned())]);
+    assert_eq!(codes(&dir), [(FILE_SIZE.0, "large.yaml".to_owned())]);
     for count in 0..9 {
         File::create(dir.join(format!("{count}.yaml"))).unwrap().set_len(MAX_FILE).unwrap();
     }
     fs::remove_file(dir.join("large.yaml")).unwrap();
-    assert_eq!(codes(&dir), [(TOO_LARGE.0, String::new())]);
+    assert_eq!(codes(&dir), [(FILE_SIZE.0, String::new())]);
 }
 
 #[test]
@@ -182,7 +187,7 @@ fn names_that_cannot_be_shown_are_refused_and_never_printed_raw() {
     }
     fs::create_dir(dir.join("dir\u{7}")).unwrap();
     let problems = problems(&dir);
-    assert_eq!(problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), [BAD_NAME; 4]);
+    assert_eq!(problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), [FILE_NAME; 4]);
     for problem in problems {
         let shown = format!("{}{}", problem.message, problem.labels[0].path);
         assert!(!shown.contains(|c: char| c.is_control() || c == '\u{202e}'), "{shown:?}");
