@@ -252,6 +252,8 @@ fn the_id_names_target_and_changes_and_nothing_else() {
     assert_ne!(other.plan().id, id, "the target");
     let mut other = world.clone();
     other.desired = listing("anna@x: disabled\nbert@x: disabled");
-    assert_ne!(other.plan().id, id, "the changes");
+    assert_ne!(other.plan().id, id, "which changes");
+    let one = |access| World::new(&format!("anna@x: {access}")).with("anna@x", &[], State::Mixed).plan().id;
+    assert_ne!(one("enabled"), one("disabled"), "and in which direction");
     assert_eq!(PlanId::from_text(&format!("  {}\n", id.as_str().to_uppercase())), id);
 }

@@ -244,6 +244,9 @@ fn one_in_twenty_may_be_unreadable_and_more_trip() {
     let plan = with(6);
     assert_eq!(tripped(&plan), ["unreadable"]);
     assert_eq!(verdict(&plan, Guard::Unreadable).value, 6);
+    let state = State::Unreadable("why".to_owned());
+    let plan = World::new("").with_many("ok", 180, &OFF).with_many("bad", 10, &state).plan();
+    assert_eq!(tripped(&plan), ["unreadable"], "a little more than one in twenty");
 }
 
 #[test]
