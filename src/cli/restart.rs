@@ -66,5 +66,5 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     let goal = Goal::Settle(if args.now { Restarts::Forced } else { Restarts::AtOnce });
     let mode = mode(session, goal, false, None, None);
     let driven = drive_once(session, &targets, held, mode, hooks).await?;
-    conclude(session, &targets, &driven)
+    Ok(conclude(session, &targets.iter().collect::<Vec<_>>(), &driven))
 }

@@ -37,7 +37,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         };
         let mode = mode(session, Goal::Once(Restarts::AtOnce), false, None, None);
         let driven = drive_once(session, &targets, held, mode, hooks).await?;
-        return conclude(session, &targets, &driven);
+        return Ok(conclude(session, &targets.iter().collect::<Vec<_>>(), &driven));
     }
     say_start(session, &targets);
     let driven = serve(session, &targets, held, &mut notice).await?;

@@ -8,7 +8,7 @@ use super::retry::Backoff;
 use super::turn::{REPLANS, names};
 use super::{Activity, Engine, Goal, PendingRecords};
 use crate::journal::entry::{Owing, Record};
-use crate::model::{Access, Fault, Now, Outcome};
+use crate::model::{Access, Counts, Fault, Now, Outcome};
 use crate::plan::{Change, Plan, Planned};
 use crate::services::{Observed, ServiceError};
 
@@ -28,6 +28,19 @@ pub(super) struct Batch {
     /// Records that go out with the first chunk.
     first: Vec<Record>,
     step: Step,
+}
+
+impl Batch {
+    /// Tells whether this is a batch of that target.
+    pub(super) fn is_for(&self, target: &str) -> bool {
+        self.target == target
+    }
+
+    /// What the store holds now, as far as the outcomes tell.
+    fn counts(&self) -> Counts {
+        let made = self.outcomes.iter().filter(|(_, outcome)| is_made(outcome));
+        made.fold(self.plan.counts, |counts, (change, _)| counts.after(&change.from, change.to))
+    }
 }
 
 #[derive(Debug)]
@@ -211,6 +224,9 @@ impl Engine {
         let made = batch.outcomes.iter().filter(|(_, outcome)| is_made(outcome));
         let made = names(made.map(|(change, _)| change));
         records.extend(self.mark(&batch.target, &batch.plan, &made));
+        if !batch.plan.is_doubted() {
+            records.push(Record::Counted { target: batch.target.clone(), counts: batch.counts() });
+        }
         self.note(records, true, now, |pending| {
             batch.step = Step::End(pending);
             Activity::Batch(batch)

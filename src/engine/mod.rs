@@ -8,6 +8,7 @@ mod batch;
 mod debt;
 pub mod effect;
 pub mod event;
+mod expiry;
 mod operator;
 pub mod retry;
 mod settle;
@@ -141,6 +142,13 @@ enum Activity {
     Settle(Box<settle::Settle>),
     /// An operator's wish is being written down.
     Note(operator::Noted),
+}
+
+impl Activity {
+    /// Tells whether a batch of this target is under way.
+    fn writes_to(&self, target: &str) -> bool {
+        matches!(self, Self::Batch(batch) if batch.is_for(target))
+    }
 }
 
 impl Engine {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::effect::{Effect, Notice};
 use super::event::{Answer, Decision, DesiredRead, ReadFailure};
+use super::expiry;
 use super::retry::Backoff;
 use super::window::Kind;
 use super::{Activity, Engine, Goal, PendingRecords};
@@ -239,12 +240,19 @@ impl Engine {
         let zone = target.policy.timezone.clone();
         target.next_expiry =
             desired.iter().filter_map(|entry| entry.expires_at(&zone)).filter(|at| *at > now.wall).min();
+        target.ending = expiry::ending(desired.iter(), &zone, now.wall);
+        let warnings = target.warned.news(&target.ending);
         let applied = target.applied.clone();
         let mut memory = self.ledger.memory(name, applied);
         let policy = &self.targets[name].policy;
         memory.clock_jumped = self.clock_jumped;
         memory.not_effective = self.not_effective(policy);
         let made = Arc::new(plan::plan(&desired, &live, &memory, policy, now));
+        if self.mode.goal == Goal::Run || self.mode.goal == Goal::Observe {
+            for (days, entries) in warnings {
+                self.tell(Notice::Expiring { target: name.to_owned(), days, entries });
+            }
+        }
         if back {
             self.tell(Notice::StoreBack { target: name.to_owned() });
         }

@@ -60,8 +60,12 @@ pub(super) static ROOT: &[Field] = &[
         "What is kept in order. Default: one target `default`.",
     ),
     field("watch", Shape::Object(WATCH), "How changes of files are noticed."),
-    field("notify", Shape::Object(NOTIFY), "Who is told when somebody has to look."),
-    field("web", Shape::Object(WEB), "The read-only status page and metrics. Default: off"),
+    field("notify", Shape::Object(NOTIFY), "Who is told when somebody has to look. Not built in yet."),
+    field(
+        "web",
+        Shape::Object(WEB),
+        "The read-only status page and metrics. Default: off. Not built in yet.",
+    ),
     field("log", Shape::Object(LOG), "The log on standard error."),
 ];
 
@@ -69,7 +73,7 @@ pub(super) static TARGET: &[Field] = &[
     needed(
         "desired",
         Shape::Any(&[Shape::Text, Shape::Object(GIT)]),
-        "The directory of the desired state, or a git repository.",
+        "The directory of the desired state. A git repository is not built in yet.",
     ),
     needed("store", Shape::Tagged(STORES), "The live mail system."),
     needed("service", Shape::Tagged(SERVICES), "What must learn that access changed."),
@@ -77,7 +81,7 @@ pub(super) static TARGET: &[Field] = &[
     field(
         "unlisted",
         Shape::Words(&["keep", "disable"]),
-        "What happens to accounts that no entry names. Default: keep",
+        "What happens to accounts that no entry names: `keep` or `disable`. Default: keep",
     ),
     field(
         "ignored",
@@ -94,13 +98,13 @@ pub(super) static TARGET: &[Field] = &[
     field(
         "on_blocked",
         Shape::Words(&["enable", "all"]),
-        "Which part of a blocked plan waits. Default: enable",
+        "Which part of a blocked plan waits: `enable`, or `all` of it. Default: enable",
     ),
     field("restart", Shape::Object(RESTART), "When a restart that is owed is due."),
     field(
         "windows",
         Shape::Any(&[Shape::Words(&["always"]), Shape::List(&Shape::Object(WINDOW), 1)]),
-        "When writes and restarts are allowed. Default: always",
+        "When writes and restarts are allowed: a list of windows, or `always`. Default: always",
     ),
 ];
 
@@ -130,7 +134,7 @@ pub(super) static SQLITE: &[Field] = &[
     field(
         "missing",
         Shape::Words(&["report", "create"]),
-        "What happens to entries without an account. Default: report",
+        "What happens to entries without an account: `report`, or `create` in popgate's own table. Default: report",
     ),
     field("busy_timeout", Shape::Duration, "How long to wait for another writer. Default: 5s"),
 ];
@@ -188,11 +192,11 @@ pub(super) static DOVECOT: &[Field] = &[
     field(
         "action",
         Shape::Words(&["flush_and_end_sessions", "reload", "restart"]),
-        "What makes a change effective. Default: flush_and_end_sessions",
+        "What makes a change effective: `flush_and_end_sessions`, `reload` or `restart`. Default: flush_and_end_sessions",
     ),
     field("config", Shape::Text, "Dovecot's configuration file. Default: Dovecot's own"),
     field("doveadm", Shape::Text, "The program doveadm. Default: doveadm"),
-    field("timeout", Shape::Duration, "How long it may take. Default: 30s"),
+    field("timeout", Shape::Duration, "How long each call of doveadm may take. Default: 30s"),
 ];
 
 pub(super) static MANUAL: &[Field] = &[
@@ -204,13 +208,25 @@ pub(super) static MANUAL: &[Field] = &[
 pub(super) static NONE: &[Field] = &[TYPE];
 
 pub(super) static DRIFT: &[Field] = &[
-    field("enabled_by_hand", ON_DRIFT, "An account that an entry disables was enabled. Default: restore"),
-    field("disabled_by_hand", ON_DRIFT, "An account that an entry enables was disabled. Default: report"),
+    field(
+        "enabled_by_hand",
+        ON_DRIFT,
+        "An account that an entry disables was enabled: `restore` or `report`. Default: restore",
+    ),
+    field(
+        "disabled_by_hand",
+        ON_DRIFT,
+        "An account that an entry enables was disabled: `restore` or `report`. Default: report",
+    ),
 ];
 
 pub(super) static GUARDS: &[Field] = &[
-    field("max_disable", Shape::Object(SHARE), "Disabling, as a share of all enabled accounts."),
-    field("max_enable", Shape::Object(SHARE), "Enabling, as a share of all accounts."),
+    field(
+        "max_disable",
+        Shape::Object(SHARE),
+        "Disabling within an hour, as a share of all enabled accounts.",
+    ),
+    field("max_enable", Shape::Object(SHARE), "Enabling within an hour, as a share of all accounts."),
     field("max_changes", POSITIVE, "Changes of one plan. Default: 1000"),
     field("first_contact", Shape::Flag, "Whether the first batch against a store waits. Default: true"),
     field("shrunk_input", PERCENT, "Per cent of its entries that a file may lose at once. Default: 50"),
@@ -234,10 +250,18 @@ const KINDS: Shape = Shape::Any(&[KIND, Shape::List(&KIND, 1)]);
 const DAY: Shape = Shape::Words(&["mon", "tue", "wed", "thu", "fri", "sat", "sun"]);
 
 pub(super) static WINDOW: &[Field] = &[
-    field("allow", KINDS, "What is allowed within the window, and only within such windows."),
-    field("deny", KINDS, "What is forbidden within the window."),
+    field(
+        "allow",
+        KINDS,
+        "What is allowed within the window, and only within such windows: `restarts`, `writes` or `all`.",
+    ),
+    field("deny", KINDS, "What is forbidden within the window: `restarts`, `writes` or `all`."),
     needed("at", Shape::Text, "From when to when, such as 22:00-02:00."),
-    field("days", Shape::Any(&[DAY, Shape::List(&DAY, 1)]), "The days on which it opens. Default: every day"),
+    field(
+        "days",
+        Shape::Any(&[DAY, Shape::List(&DAY, 1)]),
+        "The days on which it opens, such as `[mon, tue]`. Default: every day",
+    ),
 ];
 
 pub(super) static WATCH: &[Field] = &[
@@ -252,7 +276,8 @@ pub(super) static NOTIFY: &[Field] =
 pub(super) static WEB: &[Field] =
     &[needed("listen", Shape::Text, "IP address and port, such as 127.0.0.1:9477.")];
 
-pub(super) static LOG: &[Field] = &[field("format", Shape::Words(&["text", "json"]), "Default: text")];
+pub(super) static LOG: &[Field] =
+    &[field("format", Shape::Words(&["text", "json"]), "Its form: `text` or `json`. Default: text")];
 
 /// Makes the JSON schema of a settings file (draft 2020-12).
 pub(super) fn json_schema() -> Value {

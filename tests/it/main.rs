@@ -4,6 +4,7 @@
 
 mod architecture;
 mod bad_input;
+mod commands;
 mod contract;
 mod crash;
 mod daemon;
@@ -12,10 +13,12 @@ mod history;
 mod journal;
 mod layouts;
 mod main_job;
+mod manual;
 mod memory;
 mod readme;
 mod services;
 mod sqlite;
 mod watch;
+mod windows;
 mod worked_example;
 mod world;

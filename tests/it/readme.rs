@@ -3,7 +3,9 @@
 //!
 //! * `<!-- test: NAME -->` before a `sh` or `yaml` block: its setting. Blocks of one setting share a directory and
 //!   run in order. A `yaml` block with a setting becomes its `popgate.yaml`; one without is desired state.
-//! * `<!-- output: NAME -->` before a `text` block: what the command before it printed; `...` stands for any lines.
+//! * `<!-- output: NAME -->` before a `text` block: what the command before it printed; `...` stands for any lines, at the
+//!   end of a line for the rest of it.
+//! * `<!-- log: start -->`: lines of the daemon's log, in this order, without their time.
 //! * `# exit N: why` behind a command: its exit code, 0 without.
 
 mod blocks;
@@ -16,7 +18,7 @@ use std::process::{Child, Command as Process, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use blocks::{Block, Command, blocks, commands, shows};
+use blocks::{Block, Command, blocks, commands, is_line, shows};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -191,9 +193,9 @@ fn walk(mut setting: Setting, name: &str) -> usize {
 #[test]
 fn every_block_of_the_readme_is_tested() {
     let known: BTreeMap<&str, &[&str]> = BTreeMap::from([
-        ("sh", ["start", "scripts", "tour", "day-one"].as_slice()),
+        ("sh", ["start", "edit", "scripts", "tour", "day-one"].as_slice()),
         ("yaml", ["day-one", "settings"].as_slice()),
-        ("text", ["tour", "day-one"].as_slice()),
+        ("text", ["start", "tour", "day-one"].as_slice()),
     ]);
     for block in readme() {
         let at = format!("README.md:{}", block.line);
@@ -216,18 +218,32 @@ fn the_day_one_path_works_where_everybody_has_pop3() {
     assert!(walk(Setting::with_users(), "day-one") >= 6);
 }
 
+/// The commands of all blocks with this marker.
+fn commands_of(kind: &str, name: &str) -> Vec<Command> {
+    let marker = Some((kind.to_owned(), name.to_owned()));
+    readme().iter().filter(|block| block.marker == marker).flat_map(commands).collect()
+}
+
+/// How long anything here may take before it counts as hanging.
+const TENTHS: u32 = 600;
+
+fn wait_until(what: &str, said: &dyn Fn() -> String, mut look: impl FnMut() -> bool) {
+    let seen = (0..TENTHS).any(|_| {
+        sleep(Duration::from_millis(100));
+        look()
+    });
+    assert!(seen, "{what}:\n{}", said());
+}
+
 #[test]
-fn the_first_command_brings_the_embedded_default_into_step_and_keeps_running() {
-    let started: Vec<Command> = readme()
-        .iter()
-        .filter(|block| block.marker == Some(("test".to_owned(), "start".to_owned())))
-        .flat_map(commands)
-        .collect();
+fn the_first_command_and_an_edit_give_one_batch_and_one_announced_restart() {
+    let started = commands_of("test", "start");
     let [command] = started.as_slice() else { panic!("one command starts it, not {started:?}") };
     let arguments = command.text.strip_prefix(FROM_SOURCE).expect("the first command builds from source");
 
-    let setting = Setting::with_organisation();
-    let log = fs::File::create(setting.path("log")).expect("a log");
+    let mut setting = Setting::with_organisation();
+    let log_path = setting.path("log");
+    let log = fs::File::create(&log_path).expect("a log");
     let process = setting
         .process("popgate")
         .args(arguments.split_whitespace())
@@ -236,27 +252,31 @@ fn the_first_command_brings_the_embedded_default_into_step_and_keeps_running() {
         .spawn()
         .expect("popgate starts");
     let mut daemon = Daemon(process);
-    let said = || fs::read_to_string(setting.path("log")).unwrap_or_default();
+    let said = move || fs::read_to_string(&log_path).unwrap_or_default();
+    let announced = || said().matches("This is where POP3 would be restarted").count();
 
-    let in_step = || setting.exit_code(&["plan", "--detailed-exitcode"]) == Some(0);
-    let arrived = (0..300).any(|_| {
-        sleep(Duration::from_millis(100));
-        in_step()
-    });
-    assert!(arrived, "the store should follow the files:\n{}", said());
+    wait_until("the new list should be announced", &said, || announced() == 1);
+    assert_eq!(setting.exit_code(&["plan", "--detailed-exitcode"]), Some(0), "{}", said());
 
-    // What the README invites to: an edit while it runs.
-    let file = setting.path("desired-state/sales.yaml");
-    let text = fs::read_to_string(&file).expect("the file of sales");
-    fs::write(&file, text.replace("bob@contoso.example: enabled", "bob@contoso.example: disabled"))
-        .expect("the file can be edited");
-    let followed = (0..300).any(|_| {
-        sleep(Duration::from_millis(100));
-        setting.prints(&["export", "--only", "disabled"], "bob@contoso.example")
-    });
-    assert!(followed, "the daemon should follow the edit:\n{}", said());
+    let [edit] = commands_of("test", "edit").try_into().expect("one edit");
+    setting.run(&edit);
+    wait_until("the edit should be announced", &said, || announced() == 2);
+    assert!(setting.prints(&["export", "--only", "disabled"], "bob@contoso.example"));
+    wait_until("the restart should be settled", &said, || said().matches("effective").count() == 2);
+
+    let log = said();
+    let mut lines = log.lines();
+    for block in readme().iter().filter(|block| block.marker == Some(("log".to_owned(), "start".to_owned())))
+    {
+        for (number, shown) in &block.lines {
+            let seen =
+                lines.any(|line| line.split_once(' ').is_some_and(|(_, rest)| is_line(shown, rest.trim())));
+            assert!(seen, "README.md:{number}: the log does not say `{shown}` there:\n{log}");
+        }
+    }
+    assert_eq!(log.matches(" INFO batch ").count(), 2, "one batch for the list, one for the edit:\n{log}");
     let code = daemon.stop();
-    assert!(matches!(code, Some(0 | 143)), "the daemon ended with {code:?}:\n{}", said());
+    assert!(matches!(code, Some(0 | 143)), "the daemon ended with {code:?}:\n{log}");
 }
 
 #[test]
@@ -288,11 +308,7 @@ fn every_yaml_of_the_readme_is_valid() {
 
 #[test]
 fn every_script_of_the_readme_can_be_called() {
-    let scripts: Vec<Command> = readme()
-        .iter()
-        .filter(|block| block.marker == Some(("test".to_owned(), "scripts".to_owned())))
-        .flat_map(commands)
-        .collect();
+    let scripts = commands_of("test", "scripts");
     assert!(scripts.iter().any(|script| script.text == "tests/run"), "{scripts:?}");
     for script in scripts {
         let mode = fs::metadata(root().join(&script.text))
@@ -305,11 +321,19 @@ fn every_script_of_the_readme_can_be_called() {
 
 #[test]
 fn every_file_that_a_document_links_to_is_there() {
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/settings.md",
+        "docs/state.md",
+    ] {
         let text = fs::read_to_string(root().join(document)).expect("the document is there");
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            if !target.starts_with("http") {
-                assert!(root().join(target).exists(), "{document} links to {target}, which is not there");
+            if !target.starts_with("http") && !target.starts_with('#') {
+                let folder = root().join(document).parent().expect("a file lies in a folder").to_owned();
+                assert!(folder.join(target).exists(), "{document} links to {target}, which is not there");
             }
         }
     }

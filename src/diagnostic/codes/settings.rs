@@ -71,8 +71,8 @@ codes! {
     SETTINGS_IN_DESIRED = 133, "The settings file lies in a desired directory",
         "Guards are meant to hold against mistakes in the desired state, so they should not be editable with it; \
          and the file would be read as desired state. A warning.";
-    NOT_BUILT_IN = 140, "A type that is not built into this version",
-        "The word is right, but this popgate cannot do it.";
+    NOT_BUILT_IN = 140, "Something that is not built into this version",
+        "The word is right, but this popgate cannot do it. A warning where it can go on without.";
     BAD_IDENTIFIER = 142, "A name that cannot be a table's or column's",
         "Letters, digits and `_`, at most 64, not beginning with a digit. Other names need a view in the database.";
     FOREIGN_TABLE = 143, "`missing: create` for a table that is not popgate's",

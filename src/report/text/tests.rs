@@ -86,7 +86,7 @@ Notes
   note: popgate has not met this store before; `popgate run` will wait until somebody says `popgate approve ID --reason \"…\"`
   warning: not effective yet, because a restart of dovecot.service is owed: u0@x, u1@x, u2@x, u3@x, u4@x, u5@x, u6@x, u7@x, u8@x, u9@x and 2 more may still use POP3
 
-Not listed: 212 accounts, 14 of them with POP3 enabled; 1 loses POP3
+Not listed: 212 accounts, 14 of them with POP3 enabled, and 4 released; 1 loses POP3
 
 Guards
   max_disable tripped: 13 users would lose POP3 (3 of them in the last hour); the limit is 10

@@ -77,9 +77,17 @@ pub(crate) fn shows(shown: &[&str], have: &[&str]) -> bool {
     match shown.split_first() {
         None => have.is_empty(),
         Some((&"...", rest)) => (0..=have.len()).any(|skipped| shows(rest, &have[skipped..])),
-        Some((first, rest)) => have
-            .split_first()
-            .is_some_and(|(line, have)| first.trim_end() == line.trim_end() && shows(rest, have)),
+        Some((first, rest)) => {
+            have.split_first().is_some_and(|(line, have)| is_line(first, line) && shows(rest, have))
+        }
+    }
+}
+
+/// Tells whether a line is as shown, where `...` at the end of what is shown stands for any text.
+pub(crate) fn is_line(shown: &str, line: &str) -> bool {
+    match shown.trim_end().strip_suffix("...") {
+        Some(beginning) => line.starts_with(beginning),
+        None => shown.trim_end() == line.trim_end(),
     }
 }
 
@@ -118,5 +126,12 @@ mod tests {
         assert!(shows(&["..."], &[]));
         assert!(!shows(&["a", "...", "d"], &["a", "b"]));
         assert!(!shows(&["a"], &["a", "b"]));
+    }
+
+    #[test]
+    fn three_dots_at_the_end_of_a_line_stand_for_the_rest_of_it() {
+        assert!(shows(&["plan 1 · ...", "b"], &["plan 1 · at noon", "b"]));
+        assert!(!shows(&["plan 1 · ...", "b"], &["plan 2 · at noon", "b"]));
+        assert!(!is_line("a", "a b"));
     }
 }

@@ -1,0 +1,202 @@
+//! Effects take place, and are answered after a while.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use popgate::engine::effect::Effect;
+use popgate::engine::event::{Answer, DesiredRead, ReadFailure, Ticket};
+use popgate::journal::entry::Record;
+use popgate::model::{Access, Account, Live, Outcome, State};
+use popgate::plan::Change;
+use popgate::services::ServiceError;
+
+use super::{Event, History, is_service, shorten};
+use crate::bugs::Bug;
+use crate::check::{Violation, broken};
+
+impl History {
+    /// An effect is on its way; the process may crash before, or after it took place.
+    pub(super) fn begin(&mut self, effect: Effect) -> Result<(), Violation> {
+        self.stats.effects += 1;
+        if matches!(effect, Effect::ReadDesired { .. }) {
+            if self.now > self.looks.0 + Duration::from_secs(10) {
+                self.looks = (self.now, 0);
+            }
+            self.looks.1 += 1;
+            if self.looks.1 > 60 {
+                return broken(0, "the files are read more than sixty times in ten seconds");
+            }
+        }
+        let before = if self.random.chance(50) { self.random.millis(100, 8000) } else { self.random.millis(1, 60) };
+        self.say(|| format!("effect {}", shorten(&format!("{effect:?}"))));
+        self.schedule(before, Event::Perform(Box::new(effect)));
+        if self.faults && self.random.chance(8) {
+            let at = self.random.millis(0, 200);
+            self.schedule(at, Event::Crash);
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, ticket: Ticket, takes: Duration, answer: Answer) {
+        let slow = self.random.chance(50);
+        let extra = if slow { self.random.millis(100, 8000) } else { self.random.millis(1, 40) };
+        self.schedule(takes + extra, Event::Answer(ticket, answer));
+    }
+
+    pub(super) fn perform(&mut self, effect: Effect) -> Result<(), Violation> {
+        match effect {
+            Effect::ReadDesired { ticket, target } => {
+                let read = self.read_desired(&target);
+                self.answer(ticket, Duration::ZERO, Answer::Desired(read));
+            }
+            Effect::Keep { ticket, target, desired, mut retain } => {
+                retain.push(desired.digest());
+                let kept = self.disk.keep(&target, &desired, &retain);
+                self.answer(ticket, Duration::ZERO, Answer::Kept(kept));
+            }
+            Effect::ReadLive { ticket, target } => {
+                let live = self.read_live(&target);
+                self.answer(ticket, Duration::ZERO, Answer::Live(live));
+            }
+            Effect::Append { ticket, at, records, sync } => {
+                let appended = self.append(at, &records, sync)?;
+                self.answer(ticket, Duration::ZERO, Answer::Appended(appended));
+            }
+            Effect::Write { ticket, target, chunk } => {
+                let outcomes = self.write(&target, chunk)?;
+                self.answer(ticket, Duration::ZERO, Answer::Written(outcomes));
+            }
+            Effect::Observe { ticket, service } => {
+                assert!(is_service(&service), "an unknown service");
+                let failed = self.faults && self.random.chance(60);
+                self.check.observed(&self.units, !failed, self.now);
+                let now = self.now;
+                let mut seen: Vec<_> = self.units.iter().map(|unit| unit.observe(now)).collect();
+                if self.bug == Some(Bug::NothingProves) {
+                    for seen in &mut seen {
+                        seen.identity = seen.identity.as_ref().map(|_| "always the same".to_owned());
+                        seen.age = seen.age.map(|_| now);
+                    }
+                }
+                let error = ServiceError {
+                    what: "cannot look".to_owned(),
+                    fault: popgate::model::Fault::TRANSIENT,
+                    help: None,
+                };
+                self.answer(ticket, Duration::ZERO, Answer::Observed(if failed { Err(error) } else { Ok(seen) }));
+            }
+            Effect::Restart { ticket, instance, .. } => {
+                let interval = self.targets.values().next().expect("one").policy.restart.min_interval;
+                self.check.restart(&instance, interval, self.now)?;
+                let (now, faults) = (self.now, self.faults);
+                let unit = self.units.iter_mut().find(|unit| unit.instance == instance);
+                let unit = unit.expect("every instance is known");
+                let attempt = unit.restart(now, faults, &mut self.random);
+                self.check.restarted(&instance, attempt.answer.is_ok(), attempt.happened, now);
+                self.say(|| format!("RESTART of {instance}: {} {:?}", attempt.happened, attempt.answer));
+                self.answer(ticket, attempt.takes, Answer::Restarted(attempt.answer));
+            }
+            Effect::Ready { ticket, .. } => {
+                let takes = self.random.millis(100, 5000);
+                self.answer(ticket, takes, Answer::Ready(Ok(())));
+            }
+            Effect::Present { .. } | Effect::Tell(_) | Effect::Reply { .. } => {
+                return broken(0, "a daemon asks nobody");
+            }
+        }
+        Ok(())
+    }
+
+    fn read_desired(&mut self, target: &str) -> Result<DesiredRead, ReadFailure> {
+        let files = &self.targets[target].files;
+        if self.bug == Some(Bug::DeafAfterStart) && self.stats.crashes > 0 {
+            return Err(ReadFailure::Moving("for ever".to_owned()));
+        }
+        match (files.read(self.now), self.bug) {
+            (Err(ReadFailure::Invalid(problems)), Some(Bug::HalfState)) => {
+                let half = files.half().map(|desired| DesiredRead { desired, commit: None });
+                half.ok_or(ReadFailure::Invalid(problems))
+            }
+            (read, _) => read,
+        }
+    }
+
+    fn read_live(&mut self, target: &str) -> Result<Live, popgate::stores::StoreError> {
+        let faults = self.faults;
+        let store = &self.targets[target].store;
+        let live = store.read(faults, &mut self.random);
+        self.check.read(target, live.as_ref().ok());
+        if self.restless && let Ok(live) = &live {
+            let turned = |account: &Account| {
+                let state = match account.state {
+                    State::Is(Access::Enabled) => State::Is(Access::Disabled),
+                    _ => State::Is(Access::Enabled),
+                };
+                Account { state, ..account.clone() }
+            };
+            return Ok(Live::new(live.iter().map(turned).collect()).expect("ids are unique"));
+        }
+        if self.bug == Some(Bug::UnknownIsAbsent) {
+            let told = |account: &Account| match &account.state {
+                State::Unreadable(_) => Account { state: State::Is(Access::Disabled), ..account.clone() },
+                _ => account.clone(),
+            };
+            let whole = live.unwrap_or_else(|_| store.read_part(&mut self.random));
+            return Ok(Live::new(whole.iter().map(told).collect()).expect("ids are unique"));
+        }
+        live
+    }
+
+    fn append(
+        &mut self,
+        at: jiff::Timestamp,
+        records: &[Record],
+        sync: bool,
+    ) -> Result<Result<u64, String>, Violation> {
+        let mut records = records.to_vec();
+        if self.bug == Some(Bug::LostChunkLine) {
+            records.retain(|record| !matches!(record, Record::Chunk { .. }));
+        }
+        let appended = self.disk.append(at, &records, sync, self.faults, &mut self.random);
+        if appended.is_ok() {
+            self.check.recorded(&records, at, self.now, &self.units)?;
+        } else {
+            self.check.not_recorded();
+        }
+        Ok(appended)
+    }
+
+    fn write(&mut self, target: &str, chunk: Vec<Change>) -> Result<Vec<Outcome>, Violation> {
+        let wall = self.settled_wall();
+        let planned = self.engine.as_ref().and_then(|engine| engine.plan(target));
+        let day = TimeZone::UTC.to_datetime(planned.map_or(wall, |plan| plan.generated_at)).date();
+        self.check.write(target, &chunk, wall, day)?;
+        if self.bug == Some(Bug::WriteBehind) {
+            let outcomes = vec![Outcome::Done; chunk.len()];
+            if let Some((target, chunk)) = self.behind.replace((target.to_owned(), chunk)) {
+                let enabling = self.behind.as_ref().is_some_and(|(_, new)| new[0].to == Access::Enabled);
+                if enabling && chunk[0].to == Access::Disabled {
+                    // The later chunk overtakes.
+                    if let Some((target, new)) = self.behind.take() {
+                        self.reach(&target, &new)?;
+                    }
+                }
+                self.reach(&target, &chunk)?;
+            }
+            return Ok(outcomes);
+        }
+        self.reach(target, &chunk)
+    }
+
+    fn reach(&mut self, target: &str, chunk: &[Change]) -> Result<Vec<Outcome>, Violation> {
+        let (wall, faults, now) = (self.settled_wall(), self.faults, self.now);
+        let world = self.targets.get_mut(target).expect("every target is known");
+        let written = world.store.write(chunk, faults, &mut self.random);
+        self.say(|| format!("WRITE {target}: {:?} {:?}", written.outcomes, written.applied));
+        for (number, change) in chunk.iter().enumerate() {
+            let outcome = written.outcomes.get(number);
+            self.check.applied(target, change, outcome, written.applied[number], wall, now)?;
+        }
+        Ok(written.outcomes)
+    }
+}

@@ -1,0 +1,146 @@
+//! Everything that goes wrong, and everybody who does something meanwhile.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use popgate::engine::event::{Command, Input};
+use popgate::model::Access;
+
+use super::{Event, History};
+use crate::files::Model;
+
+impl History {
+    pub(super) fn trouble(&mut self) {
+        let names: Vec<String> = self.targets.keys().cloned().collect();
+        let target = self.random.pick(&names);
+        match self.random.below(34) {
+            0..=8 => self.edit(&target),
+            9..=14 => {
+                let world = self.targets.get_mut(&target).expect("known");
+                let what = world.store.disturb(&mut self.random);
+                self.say(|| format!("in the store of {target}: {what}"));
+            }
+            15 => self.outage(&target, true),
+            16 | 17 => self.outage(&target, false),
+            18 => self.disk.full = true,
+            19 | 20 => self.disk.full = false,
+            21 | 22 => self.somebody_restarts(),
+            23 => {
+                let at = self.random.below(self.units.len());
+                self.units[at].running = false;
+                self.say(|| format!("somebody stops unit {at}"));
+            }
+            24 => self.jump(),
+            25 => self.schedule(Duration::ZERO, Event::Crash),
+            26 => {
+                self.check.stopped |= self.engine.as_ref().is_some_and(popgate::engine::Engine::idle);
+                self.say(|| "SIGTERM".to_owned());
+                self.input(Input::Stop);
+            }
+            27..=30 => self.approve(&target),
+            _ => self.operate(),
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        self.schedule(Duration::ZERO, Event::Input(input));
+    }
+
+    pub(super) fn command(&mut self, command: Command) {
+        self.numbered += 1;
+        let ticket = self.numbered;
+        self.input(Input::Operator { ticket, command });
+    }
+
+    fn edit(&mut self, target: &str) {
+        let day = jiff::tz::TimeZone::UTC.to_datetime(self.base).date();
+        let world = self.targets.get_mut(target).expect("known");
+        let names = world.store.names();
+        let random = &mut self.random;
+        let mut model = world.files.model.clone();
+        if random.chance(40) {
+            model = Model::new();
+        }
+        for _ in 0..1 + random.below(3) {
+            let name = if random.chance(30) { "u99@x".to_owned() } else { random.pick(&names) };
+            // Two names of one account are a mistake that only the store shows; now and then is enough.
+            let known = name.starts_with('u') || random.chance(60);
+            if random.chance(250) {
+                model.remove(&name);
+            } else if known {
+                let access = if random.chance(500) { Access::Enabled } else { Access::Disabled };
+                let until = (access == Access::Enabled && random.chance(250)).then_some(day);
+                model.insert(name, (access, until));
+            }
+        }
+        let broken = random.chance(100);
+        world.files.write(model, broken, random);
+        if random.chance(200) {
+            world.files.moving_until = self.now + random.millis(200, 60_000);
+        }
+        let (model, broken) = (world.files.model.clone(), broken);
+        self.say(|| format!("{target} is edited (broken: {broken}): {model:?}"));
+        self.note_trees();
+        if self.random.chance(800) {
+            self.input(Input::Hint { target: target.to_owned() });
+        }
+    }
+
+    fn outage(&mut self, target: &str, down: bool) {
+        self.targets.get_mut(target).expect("known").store.down = down;
+        self.say(|| format!("the store of {target} is down: {down}"));
+    }
+
+    fn somebody_restarts(&mut self) {
+        let at = self.random.below(self.units.len());
+        let now = self.now;
+        self.units[at].start_anew(now);
+        self.say(|| format!("somebody restarts unit {at}"));
+    }
+
+    fn jump(&mut self) {
+        let minutes = |count: usize| i64::try_from(count).expect("small");
+        let off = match self.random.below(12) {
+            0 => SignedDuration::from_hours(25),
+            1..=5 => SignedDuration::from_mins(minutes(self.random.below(60))),
+            _ => SignedDuration::from_mins(-minutes(self.random.below(60))),
+        };
+        self.wall_off += i64::try_from(off.as_millis()).expect("small");
+        self.say(|| format!("the wall clock jumps by {off}"));
+    }
+
+    /// Approves everything that the last plan of a target waits for.
+    pub(super) fn approve(&mut self, target: &str) {
+        let Some(plan) = self.engine.as_ref().and_then(|engine| engine.plan(target)).cloned() else { return };
+        let whole = plan.is_guarded().then(|| plan.id.clone());
+        for id in whole.into_iter().chain(plan.held.iter().map(|held| held.id.clone())) {
+            self.stats.approvals += 1;
+            self.command(Command::Approve { id, by: "op".to_owned(), reason: "seen".to_owned() });
+        }
+    }
+
+    fn operate(&mut self) {
+        let (by, reason) = ("op".to_owned(), "because".to_owned());
+        match self.random.below(8) {
+            0 => {
+                let lasts = SignedDuration::from_mins(1 + i64::try_from(self.random.below(90)).expect("small"));
+                let until = self.random.chance(700).then(|| self.wall() + lasts);
+                self.command(Command::Suspend { by, reason, until });
+            }
+            1 | 2 => self.command(Command::Resume { by, reason }),
+            3 | 4 => self.command(Command::Reconcile { by }),
+            5 => {
+                let reason = self.random.chance(500).then_some(reason);
+                self.check.urged = true;
+                self.command(Command::Restart { by, reason });
+            }
+            6 => {
+                let now = self.now;
+                self.units.iter_mut().for_each(|unit| unit.start_anew(now));
+                self.say(|| "a person restarts everything and says so".to_owned());
+                self.command(Command::RestartDone { by });
+            }
+            _ => self.schedule(Duration::ZERO, Event::Crash),
+        }
+    }
+}
