@@ -54,6 +54,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         requests: None,
         publish: None,
         watch: false,
+        reload: None,
     };
     let driven = drive_once(session, &targets, held, mode, hooks).await?;
     let mut answers = asked.answers();
@@ -91,7 +92,7 @@ pub(super) fn open_journal(session: &Session, command: &str) -> Result<Held, Fai
     }
     let start = Record::Start {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        by: session.by(),
+        by: session.by.clone(),
         command: command.to_owned(),
     };
     let at = session.clock.now().wall.max(ledger.wall.unwrap_or(jiff::Timestamp::MIN));
@@ -117,7 +118,7 @@ pub(super) fn mode(
         present,
         only: only.map(Glob::new),
         limit,
-        by: session.by(),
+        by: session.by.clone(),
         watch: Watch { quiet: watch.quiet, max_wait: watch.max_wait, resync: watch.resync },
         seed: u64::from(std::process::id()) ^ session.clock.now().wall.as_microsecond().unsigned_abs(),
     }
@@ -135,10 +136,10 @@ pub(super) async fn drive_once(
     let engine = Engine::new(
         mode,
         held.ledger.clone(),
-        starts(session, targets, &held.ledger, writes)?,
+        starts(session, targets, &held.ledger, writes),
         session.clock.now(),
     );
-    let world = world(session, targets, Some(held.journal), writes)?;
+    let world = world(session, targets, Some(Arc::new(Mutex::new(held.journal))), writes);
     drive(engine, world, session.clock, hooks).await.map_err(|error| Failure::operational(error.to_string()))
 }
 
@@ -148,12 +149,12 @@ pub(super) fn starts(
     targets: &[Opened],
     ledger: &Ledger,
     writes: bool,
-) -> Result<BTreeMap<String, Start>, Failure> {
+) -> BTreeMap<String, Start> {
     let mut starts = BTreeMap::new();
     for target in targets {
         let known = ledger.of(&target.name);
         let applied = known.and_then(|known| known.applied.as_ref()).map(|mark| mark.digest);
-        let chunk_size = match target.io(writes)?.store {
+        let chunk_size = match target.io(writes).store {
             crate::daemon::Store::Write(writer) => writer.chunk_size(),
             crate::daemon::Store::Read(_) => 1,
         };
@@ -168,22 +169,22 @@ pub(super) fn starts(
         };
         starts.insert(target.name.clone(), start);
     }
-    Ok(starts)
+    starts
 }
 
 pub(super) fn world(
     session: &Session,
     targets: &[Opened],
-    journal: Option<Journal<Record>>,
+    journal: Option<Arc<Mutex<Journal<Record>>>>,
     writes: bool,
-) -> Result<World, Failure> {
-    let io = |target: &Opened| Ok((target.name.clone(), target.io(writes)?));
-    Ok(World {
-        targets: targets.iter().map(io).collect::<Result<_, Failure>>()?,
+) -> World {
+    let io = |target: &Opened| (target.name.clone(), target.io(writes));
+    World {
+        targets: targets.iter().map(io).collect(),
         services: services(targets),
         state: session.state().to_owned(),
-        journal: journal.map(|journal| Arc::new(Mutex::new(journal))),
-    })
+        journal,
+    }
 }
 
 /// Shows plans and asks what shall become of them. Every answer but the first yes is for the same person: a plan

@@ -15,7 +15,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     if args.reason.trim().is_empty() {
         return Err(Failure::usage("an approval needs a reason").help("say why: --reason \"CHG-1234 …\""));
     }
-    let command = Command::Approve { id: id.clone(), by: session.by(), reason: args.reason.clone() };
+    let command = Command::Approve { id: id.clone(), by: session.by.clone(), reason: args.reason.clone() };
     if let Some(exit) = handover::ask(session, &command, Exit::Stale).await? {
         return Ok(exit);
     }
@@ -40,7 +40,7 @@ pub(super) async fn write_down(
     reason: &str,
 ) -> Result<usize, Failure> {
     for (target, read) in targets.iter().zip(reads) {
-        let live = target.reader()?.read().await?;
+        let live = target.reader().read().await?;
         let now = session.clock.now();
         let plan = plan::make(session, target, read, &live, &held.ledger, now);
         let Some(changes) = plan.approvable(id) else { continue };
@@ -48,7 +48,7 @@ pub(super) async fn write_down(
         let approval = Approval {
             plan: id.clone(),
             changes: changes.into_iter().collect(),
-            by: session.by(),
+            by: session.by.clone(),
             reason: reason.to_owned(),
             until: now.wall + APPROVAL_LASTS,
         };

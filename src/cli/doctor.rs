@@ -77,13 +77,9 @@ async fn examine(session: &Session, target: &Opened) -> Vec<Finding> {
         ),
         Err(failure) => Finding::error(failure.message, failure.help.unwrap_or_default()),
     });
-    match target.reader() {
-        Ok(reader) => {
-            findings.push(Finding::ok(format!("the store is {}", reader.name())));
-            findings.extend(reader.preflight().await);
-        }
-        Err(failure) => findings.push(Finding::error(failure.message, failure.help.unwrap_or_default())),
-    }
+    let reader = target.reader();
+    findings.push(Finding::ok(format!("the store is {}", reader.name())));
+    findings.extend(reader.preflight().await);
     findings.push(Finding::ok(format!("the service is {}", target.policy.service.name)));
     findings.extend(target.service.preflight().await);
     findings

@@ -38,23 +38,18 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     let since = since(session)?;
     let (mut rows, mut known) = (Vec::new(), BTreeSet::new());
     for target in &targets {
-        let live = target.reader()?.read().await?;
-        let desired = match session.read_settled(&target.directory)? {
-            Ok(read) => read.desired,
-            Err(_) => {
-                tracing::warn!(
-                    "The desired state of target {} is invalid; `popgate validate` says why.",
-                    target.name
-                );
-                let good = session.ledger()?.of(&target.name).and_then(|known| known.good);
-                match session.kept(&target.name, good) {
-                    Some(kept) => kept,
-                    None => {
-                        return Err(Failure::new(Exit::Invalid, "no desired state can be read")
-                            .help("run `popgate validate`"));
-                    }
-                }
-            }
+        let live = target.reader().read().await?;
+        let desired = if let Ok(read) = session.read_settled(&target.directory)? {
+            read.desired
+        } else {
+            tracing::warn!(
+                "The desired state of target {} is invalid; `popgate validate` says why.",
+                target.name
+            );
+            let good = session.ledger()?.of(&target.name).and_then(|known| known.good);
+            session.kept(&target.name, good).ok_or_else(|| {
+                Failure::new(Exit::Invalid, "no desired state can be read").help("run `popgate validate`")
+            })?
         };
         let entries = entries_by_account(&desired, &live);
         let today = target.policy.timezone.to_datetime(session.clock.now().wall).date();

@@ -61,7 +61,7 @@ pub(super) async fn apply(
     let ledger = session.ledger()?;
     let mut plans = Vec::new();
     for (target, read) in targets.iter().zip(&reads) {
-        let live = target.reader()?.read().await?;
+        let live = target.reader().read().await?;
         plans.push(plan::make(session, target, read, &live, &ledger, session.clock.now()));
     }
     let wanted = args.plan.as_deref().map(PlanId::from_text);
@@ -89,12 +89,15 @@ pub(super) async fn apply(
         }
     }
     if let Some(id) = &args.approve {
-        let command =
-            Command::Approve { id: PlanId::from_text(id), by: session.by(), reason: args.reason.clone() };
+        let command = Command::Approve {
+            id: PlanId::from_text(id),
+            by: session.by.clone(),
+            reason: args.reason.clone(),
+        };
         let approved = tell(session, &command).await?.map_err(|why| Failure::new(Exit::Stale, why))?;
         session.render.remark(&approved);
     }
-    tell(session, &Command::Reconcile { by: session.by() }).await?.map_err(Failure::operational)?;
+    tell(session, &Command::Reconcile { by: session.by.clone() }).await?.map_err(Failure::operational)?;
     session.render.remark(&format!("Handed over to the daemon (process {}); waiting for it.", daemon.pid));
     let digests = targets
         .iter()
@@ -182,7 +185,7 @@ impl Wait<'_> {
         let now = self.session.clock.now().mono;
         let Some(asked) = self.asked else {
             self.asked = Some(now);
-            let command = Command::Restart { by: self.session.by(), reason: None };
+            let command = Command::Restart { by: self.session.by.clone(), reason: None };
             return Ok(match tell(self.session, &command).await? {
                 Ok(_) => None,
                 Err(why) => {

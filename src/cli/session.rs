@@ -34,6 +34,8 @@ pub(super) struct Session {
     pub(super) global: Global,
     pub(super) render: Render,
     pub(super) clock: Clock,
+    /// Who runs this, for the journal.
+    pub(super) by: String,
 }
 
 /// One target with everything that acts on it.
@@ -54,7 +56,20 @@ impl Session {
             render.remark(&diagnostic::render(&settings.warnings, render.color_messages));
         }
         let clock = Clock::start(std::env::var(NOW_VARIABLE).ok().as_deref());
-        Ok(Self { settings, global, render, clock })
+        Ok(Self { settings, global, render, clock, by: who::who() })
+    }
+
+    /// Reads the settings again. Clock, log and everything that the command line said stay.
+    pub(super) fn reopen(&self) -> Result<Self, Failure> {
+        let settings = settings::load(self.global.config.as_deref(), self.global.state.as_deref())
+            .map_err(Failure::invalid)?;
+        Ok(Self {
+            settings,
+            global: self.global.clone(),
+            render: self.render,
+            clock: self.clock,
+            by: self.by.clone(),
+        })
     }
 
     /// Returns the state directory.
@@ -146,11 +161,6 @@ impl Session {
             }
         }
     }
-
-    /// Returns who runs this.
-    pub(super) fn by(&self) -> String {
-        who::who()
-    }
 }
 
 impl Opened {
@@ -160,18 +170,15 @@ impl Opened {
     }
 
     /// Opens the store for reading only.
-    pub(super) fn reader(&self) -> Result<Arc<dyn crate::stores::Reader>, Failure> {
-        Ok(store::reader(&self.target.store))
+    pub(super) fn reader(&self) -> Arc<dyn crate::stores::Reader> {
+        store::reader(&self.target.store)
     }
 
     /// Opens what the driver acts on.
-    pub(super) fn io(&self, writes: bool) -> Result<TargetIo, Failure> {
-        let store = if writes {
-            Store::Write(store::writer(&self.target.store))
-        } else {
-            Store::Read(self.reader()?)
-        };
-        Ok(TargetIo { directory: self.directory.clone(), store })
+    pub(super) fn io(&self, writes: bool) -> TargetIo {
+        let store =
+            if writes { Store::Write(store::writer(&self.target.store)) } else { Store::Read(self.reader()) };
+        TargetIo { directory: self.directory.clone(), store }
     }
 }
 

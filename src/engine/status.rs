@@ -115,6 +115,7 @@ pub struct OwedStatus {
 impl Engine {
     /// Says how everything stands.
     pub fn status(&self, now: Now) -> Status {
+        let now = self.as_seen(now);
         let mut status = of_ledger(&self.ledger);
         status.live = true;
         status.journal.clone_from(&self.journal_error);

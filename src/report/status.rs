@@ -54,7 +54,8 @@ pub(super) fn is_converged(status: &Status) -> bool {
         && status.services.iter().all(|service| service.owed.is_empty() && service.unready.is_empty())
 }
 
-fn headline(status: &Status) -> String {
+/// Says in one line whether all is as desired, and if not, what it waits for.
+pub fn headline(status: &Status) -> String {
     let mut waits = Vec::new();
     let mut say = |count: usize, one: &str, many: &str| {
         if count > 0 {

@@ -213,15 +213,20 @@ fn names_in_the_store_never_steer_a_terminal() {
 }
 
 #[test]
-fn a_released_user_in_allow_list_mode_is_counted_where_it_stands() {
+fn a_result_that_cannot_be_written_is_an_error_and_a_closed_pipe_is_none() {
     let world = World::new();
-    users(&world, 3);
-    desire(&world, 3, &[]);
-    settings(&world, "    unlisted: disable");
-    let _apply = world.popgate(["apply"]).success();
-    desire(&world, 2, &[]);
-    let plan = world.popgate(["plan"]).success().stdout;
-    let line =
-        "Not listed: 0 accounts, 0 of them with POP3 enabled, and 1 released; 1 of all these loses POP3\n";
-    assert!(plan.contains(line), "{plan}");
+    users(&world, 2000);
+    desire(&world, 2000, &[1]);
+    settings(&world, SOON);
+    let shell = |script: &str| {
+        let mut command = world.command("/bin/sh");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_popgate")]);
+        world.run(command, "")
+    };
+    for command in ["plan", "get", "status", "export", "schema plan"] {
+        let full = shell(&format!("\"$0\" {command} > /dev/full")).ends_with(1);
+        assert!(full.stderr.contains("standard output"), "{command}: {}", full.stderr);
+        let _gone = shell(&format!("(\"$0\" {command}; echo $? > code) | true")).success();
+        assert_eq!(world.read("code"), "0\n", "{command}");
+    }
 }

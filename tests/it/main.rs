@@ -15,6 +15,7 @@ mod layouts;
 mod main_job;
 mod manual;
 mod memory;
+mod operate;
 mod readme;
 mod services;
 mod sqlite;

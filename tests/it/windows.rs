@@ -104,7 +104,9 @@ fn an_end_of_access_is_announced_and_comes_in_time() {
     for (n, until) in [(1, last), (2, "2026-06-02"), (3, "2026-06-10"), (4, "2026-08-01")] {
         text.push_str(&entry(n, until));
     }
-    (5..=20).for_each(|n| text.push_str(&format!("  u{n}@x.test: enabled\n")));
+    for n in 5..=20 {
+        text.push_str(&entry_without_end(n));
+    }
     world.write("desired-state/users.yaml", &text);
     daemon.wait_for("POP3 of 1 user ends within a day: u1@x.test (last day 2026-05-31)");
     daemon.wait_for("POP3 of 1 user ends within 3 days: u2@x.test (last day 2026-06-02)");
@@ -124,4 +126,8 @@ fn an_end_of_access_is_announced_and_comes_in_time() {
     assert_eq!(daemon.log().matches("ends within").count(), 3, "each once:\n{}", daemon.log());
     let begun = find(&world, |record| matches!(record, Record::Batch { .. }).then_some(())).unwrap().0;
     assert!(begun >= moment("2026-06-01T00:00:00Z"), "{begun}");
+}
+
+fn entry_without_end(n: u32) -> String {
+    format!("  u{n}@x.test: enabled\n")
 }
