@@ -1,19 +1,19 @@
 //! `popgate apply`: one batch. The same engine as the daemon's, told to stop after it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::args::{Apply as Args, Format, RestartWhen};
 use super::exit::Exit;
 use super::progress::Progress;
 use super::render::Render;
-use super::session::{Opened, Session, services};
-use super::{Failure, handover, plan};
+use super::session::{Opened, Session, located_refusals, services};
+use super::{Failure, approve, handover, plan};
 use crate::daemon::{Driven, Hooks, World, crash, drive};
 use crate::diagnostic;
 use crate::engine::effect::Notice;
-use crate::engine::event::Decision;
+use crate::engine::event::{Decision, DesiredRead};
 use crate::engine::{Engine, Goal, Mode, Restarts, Start, Watch};
 use crate::journal::entry::Record;
 use crate::journal::fold::Ledger;
@@ -26,19 +26,23 @@ use crate::report;
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     let targets = session.targets()?;
     // Everything that can be wrong offline is said before anything is locked or created.
-    session.desired(&targets)?;
+    let reads = session.desired(&targets)?;
     let restarts = match args.restart {
         RestartWhen::Now => Restarts::AtOnce,
         RestartWhen::Defer => Restarts::Defer,
     };
-    let held = match open_journal(session, "apply") {
+    let mut held = match open_journal(session, "apply") {
         Ok(held) => held,
         Err(failure) if failure.exit == Exit::Locked => {
             return handover::apply(session, &targets, args).await?.ok_or(failure);
         }
         Err(failure) => return Err(failure),
     };
-    let asked = Arc::new(Asked::new(session, &targets, args));
+    if let Some(id) = &args.approve {
+        approve::write_down(session, &targets, &reads, &mut held, &PlanId::from_text(id), &args.reason)
+            .await?;
+    }
+    let asked = Arc::new(Asked::new(session, &targets, &reads, args));
     let mode = mode(session, Goal::Once(restarts), true, args.only.as_deref(), args.limit);
     let progress = Mutex::new(Progress::new(session.render, &targets));
     let decide = Arc::clone(&asked);
@@ -50,13 +54,21 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         requests: None,
         publish: None,
         watch: false,
+        reload: None,
     };
     let driven = drive_once(session, &targets, held, mode, hooks).await?;
-    let verdict = asked.verdict.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-    if let Some(failure) = verdict {
+    let mut answers = asked.answers();
+    if let Some(failure) = answers.verdict.take() {
         return Err(failure);
     }
-    conclude(session, &targets, &driven)
+    let meant: Vec<&Opened> =
+        targets.iter().filter(|target| !answers.passed_over.contains(&target.name)).collect();
+    let exit = match (&args.plan, meant.is_empty()) {
+        (Some(wanted), true) => return Err(asked.stale(wanted, &answers.seen)),
+        _ => conclude(session, &meant, &driven),
+    };
+    asked.show_together(&answers.seen, exit);
+    Ok(exit)
 }
 
 /// The journal of this state directory, with the lock that makes it ours.
@@ -80,7 +92,7 @@ pub(super) fn open_journal(session: &Session, command: &str) -> Result<Held, Fai
     }
     let start = Record::Start {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        by: session.by(),
+        by: session.by.clone(),
         command: command.to_owned(),
     };
     let at = session.clock.now().wall.max(ledger.wall.unwrap_or(jiff::Timestamp::MIN));
@@ -106,7 +118,7 @@ pub(super) fn mode(
         present,
         only: only.map(Glob::new),
         limit,
-        by: session.by(),
+        by: session.by.clone(),
         watch: Watch { quiet: watch.quiet, max_wait: watch.max_wait, resync: watch.resync },
         seed: u64::from(std::process::id()) ^ session.clock.now().wall.as_microsecond().unsigned_abs(),
     }
@@ -124,10 +136,10 @@ pub(super) async fn drive_once(
     let engine = Engine::new(
         mode,
         held.ledger.clone(),
-        starts(session, targets, &held.ledger, writes)?,
+        starts(session, targets, &held.ledger, writes),
         session.clock.now(),
     );
-    let world = world(session, targets, Some(held.journal), writes)?;
+    let world = world(session, targets, Some(Arc::new(Mutex::new(held.journal))), writes);
     drive(engine, world, session.clock, hooks).await.map_err(|error| Failure::operational(error.to_string()))
 }
 
@@ -137,12 +149,12 @@ pub(super) fn starts(
     targets: &[Opened],
     ledger: &Ledger,
     writes: bool,
-) -> Result<BTreeMap<String, Start>, Failure> {
+) -> BTreeMap<String, Start> {
     let mut starts = BTreeMap::new();
     for target in targets {
         let known = ledger.of(&target.name);
         let applied = known.and_then(|known| known.applied.as_ref()).map(|mark| mark.digest);
-        let chunk_size = match target.io(writes)?.store {
+        let chunk_size = match target.io(writes).store {
             crate::daemon::Store::Write(writer) => writer.chunk_size(),
             crate::daemon::Store::Read(_) => 1,
         };
@@ -157,22 +169,22 @@ pub(super) fn starts(
         };
         starts.insert(target.name.clone(), start);
     }
-    Ok(starts)
+    starts
 }
 
 pub(super) fn world(
     session: &Session,
     targets: &[Opened],
-    journal: Option<Journal<Record>>,
+    journal: Option<Arc<Mutex<Journal<Record>>>>,
     writes: bool,
-) -> Result<World, Failure> {
-    let io = |target: &Opened| Ok((target.name.clone(), target.io(writes)?));
-    Ok(World {
-        targets: targets.iter().map(io).collect::<Result<_, Failure>>()?,
+) -> World {
+    let io = |target: &Opened| (target.name.clone(), target.io(writes));
+    World {
+        targets: targets.iter().map(io).collect(),
         services: services(targets),
         state: session.state().to_owned(),
-        journal: journal.map(|journal| Arc::new(Mutex::new(journal))),
-    })
+        journal,
+    }
 }
 
 /// Shows plans and asks what shall become of them. Every answer but the first yes is for the same person: a plan
@@ -181,105 +193,147 @@ struct Asked {
     render: Render,
     yes: bool,
     wanted: Option<PlanId>,
-    approve: Mutex<Option<PlanId>>,
-    by: String,
-    reason: String,
+    only: Option<Glob>,
+    limit: usize,
     format: Format,
-    directories: BTreeMap<String, String>,
+    /// Where each target's desired state is, and the git commit it came from.
+    sources: BTreeMap<String, (String, Option<String>)>,
     timezone: jiff::tz::TimeZone,
-    agreed: Mutex<bool>,
-    verdict: Mutex<Option<Failure>>,
+    answers: Mutex<Answers>,
+}
+
+/// What was shown and answered so far.
+#[derive(Default)]
+struct Answers {
+    /// Targets whose plan was agreed to.
+    agreed: BTreeSet<String>,
+    /// Targets that `--plan` does not mean.
+    passed_over: BTreeSet<String>,
+    /// Every first plan.
+    seen: Vec<Plan>,
+    verdict: Option<Failure>,
 }
 
 impl Asked {
-    fn new(session: &Session, targets: &[Opened], args: &Args) -> Self {
-        let directory = |target: &Opened| (target.name.clone(), target.directory.display().to_string());
+    fn new(session: &Session, targets: &[Opened], reads: &[DesiredRead], args: &Args) -> Self {
+        let source = |(target, read): (&Opened, &DesiredRead)| {
+            (target.name.clone(), (target.directory.display().to_string(), read.commit.clone()))
+        };
         Self {
             render: session.render,
             yes: args.yes,
             wanted: args.plan.as_deref().map(PlanId::from_text),
-            approve: Mutex::new(args.approve.as_deref().map(PlanId::from_text)),
-            by: session.by(),
-            reason: args.reason.clone(),
+            only: args.only.as_deref().map(Glob::new),
+            limit: args.limit.unwrap_or(usize::MAX),
             format: args.format,
-            directories: targets.iter().map(directory).collect(),
+            sources: targets.iter().zip(reads).map(source).collect(),
             timezone: session.settings.timezone.clone(),
-            agreed: Mutex::new(false),
-            verdict: Mutex::new(None),
+            answers: Mutex::default(),
         }
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn decide(&self, plan: &Plan) -> Decision {
-        let lock = |mutex: &Mutex<bool>| *mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let again = lock(&self.agreed);
-        if let Some(wanted) = &self.wanted
-            && *wanted != plan.id
-        {
-            return self.refuse(
-                Failure::new(Exit::Stale, format!("the plan is not {wanted} any more, it is {}", plan.id))
-                    .help("look at `popgate plan` again"),
-            );
-        }
-        let approve = self.approve.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        if let Some(id) = approve {
-            if plan.approvable(&id).is_none() {
-                return self.refuse(
-                    Failure::new(Exit::Stale, format!("no plan or held change has the id {id} now"))
-                        .help("look at `popgate plan` again"),
-                );
+        let mut answers = self.answers();
+        let again = answers.agreed.contains(&plan.target);
+        let wanted = self.wanted.as_ref().is_none_or(|wanted| *wanted == plan.id);
+        let admitted = plan.admitted().count();
+        if again {
+            if wanted || admitted == 0 {
+                return Decision::Proceed;
             }
-            return Decision::Approve { id, by: self.by.clone(), reason: self.reason.clone() };
+            answers.verdict = Some(stale(&plan.id, self.wanted.as_ref()));
+            return Decision::Decline;
         }
-        if !again {
-            self.show(plan);
+        answers.seen.push(plan.clone());
+        if !wanted {
+            answers.passed_over.insert(plan.target.clone());
+            return Decision::Decline;
         }
-        let writes = plan.admitted().count();
-        if writes == 0 || again || self.yes {
-            *self.agreed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = true;
-            return Decision::Proceed;
+        self.show(plan);
+        let chosen = |name: &str| self.only.as_ref().is_none_or(|only| only.matches(name));
+        let writes = plan.admitted().filter(|planned| chosen(&planned.change.name)).take(self.limit).count();
+        if writes > 0 && !self.yes {
+            if !self.render.has_person() {
+                let failure = Failure::usage("there is nobody to ask");
+                answers.verdict = Some(failure.help("give --yes to apply without a question"));
+                return Decision::Decline;
+            }
+            if !self.render.ask(&question(writes, admitted)) {
+                return Decision::Decline;
+            }
         }
-        if !self.render.has_person() {
-            return self.refuse(
-                Failure::usage("there is nobody to ask").help("give --yes to apply without a question"),
-            );
-        }
-        let question =
-            if writes == 1 { "Apply 1 change?".to_owned() } else { format!("Apply {writes} changes?") };
-        if self.render.ask(&question) {
-            *self.agreed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = true;
-            Decision::Proceed
-        } else {
-            Decision::Decline
-        }
+        answers.agreed.insert(plan.target.clone());
+        Decision::Proceed
     }
 
-    fn refuse(&self, failure: Failure) -> Decision {
-        *self.verdict.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(failure);
-        Decision::Decline
+    /// Several plans are one JSON document, so they wait for the last of them.
+    fn is_together(&self) -> bool {
+        self.format == Format::Json && self.sources.len() > 1
     }
 
     fn show(&self, plan: &Plan) {
+        let (directory, commit) = self.sources.get(&plan.target).cloned().unwrap_or_default();
         let mut out = self.render.stream();
         let exit = plan::exit_of(plan);
         let _ = match self.format {
-            Format::Json => {
-                report::json::plans(std::slice::from_ref(plan), &[None], exit.code(), exit.reason(), &mut out)
-            }
+            Format::Json if self.is_together() => Ok(()),
+            Format::Json => report::json::plans(
+                std::slice::from_ref(plan),
+                &[commit],
+                exit.code(),
+                exit.reason(),
+                &mut out,
+            ),
             Format::Text => {
                 let view = report::text::View {
                     color: self.render.color,
-                    commit: None,
-                    directory: self.directories.get(&plan.target).cloned().unwrap_or_default(),
+                    commit,
+                    directory,
                     timezone: self.timezone.clone(),
                 };
                 report::text::plan(plan, &view, &mut out)
             }
         };
     }
+
+    fn show_together(&self, plans: &[Plan], exit: Exit) {
+        if self.is_together() {
+            let commit = |plan: &Plan| self.sources.get(&plan.target).and_then(|(_, commit)| commit.clone());
+            let commits: Vec<_> = plans.iter().map(commit).collect();
+            let mut out = self.render.stream();
+            let _ = report::json::plans(plans, &commits, exit.code(), exit.reason(), &mut out);
+        }
+    }
+
+    fn stale(&self, wanted: &str, seen: &[Plan]) -> Failure {
+        match seen {
+            [plan] => stale(&plan.id, self.wanted.as_ref()),
+            _ => Failure::new(Exit::Stale, format!("no target's plan is {wanted} any more"))
+                .help("look at `popgate plan` again"),
+        }
+    }
+}
+
+fn stale(now: &PlanId, wanted: Option<&PlanId>) -> Failure {
+    let wanted = wanted.map_or("", PlanId::as_str);
+    Failure::new(Exit::Stale, format!("the plan is not {wanted} any more, it is {now}"))
+        .help("look at `popgate plan` again")
+}
+
+fn question(writes: usize, admitted: usize) -> String {
+    match (writes, admitted) {
+        (1, 1) => "Apply 1 change?".to_owned(),
+        (all, admitted) if all == admitted => format!("Apply {all} changes?"),
+        (some, admitted) => format!("Apply {some} of these {admitted} changes?"),
+    }
 }
 
 /// Says what came of it and picks the exit code.
-pub(super) fn conclude(session: &Session, targets: &[Opened], driven: &Driven) -> Result<Exit, Failure> {
+pub(super) fn conclude(session: &Session, targets: &[&Opened], driven: &Driven) -> Exit {
     let engine = &driven.engine;
     let mut exit = driven.signal.map_or(Exit::Success, Exit::Interrupted);
     let status = engine.status(session.clock.now());
@@ -287,7 +341,8 @@ pub(super) fn conclude(session: &Session, targets: &[Opened], driven: &Driven) -
     for target in targets {
         let diagnostics = engine.diagnostics(&target.name);
         if !diagnostics.is_empty() {
-            session.render.message(&diagnostic::render(diagnostics, session.render.color_messages));
+            let diagnostics = located_refusals(&target.directory, diagnostics);
+            session.render.message(&diagnostic::render(&diagnostics, session.render.color_messages));
             exit = exit.or(Exit::Invalid);
         }
         if engine.declined(&target.name) {
@@ -339,7 +394,7 @@ pub(super) fn conclude(session: &Session, targets: &[Opened], driven: &Driven) -
     if !text.is_empty() {
         session.render.message(&text);
     }
-    Ok(exit)
+    exit
 }
 
 fn failures(text: &mut String, outcomes: &[(crate::plan::Change, Outcome)]) -> Exit {

@@ -1,11 +1,11 @@
 //! `popgate approve`: somebody's word for a blocked plan, or for one change that was held back.
 
-use super::apply::open_journal;
+use super::apply::{Held, open_journal};
 use super::args::Approve as Args;
 use super::exit::Exit;
-use super::session::Session;
+use super::session::{Opened, Session};
 use super::{Failure, handover, plan};
-use crate::engine::event::Command;
+use crate::engine::event::{Command, DesiredRead};
 use crate::journal::entry::Record;
 use crate::plan::PlanId;
 use crate::plan::memory::{APPROVAL_LASTS, Approval};
@@ -15,7 +15,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     if args.reason.trim().is_empty() {
         return Err(Failure::usage("an approval needs a reason").help("say why: --reason \"CHG-1234 …\""));
     }
-    let command = Command::Approve { id: id.clone(), by: session.by(), reason: args.reason.clone() };
+    let command = Command::Approve { id: id.clone(), by: session.by.clone(), reason: args.reason.clone() };
     if let Some(exit) = handover::ask(session, &command, Exit::Stale).await? {
         return Ok(exit);
     }
@@ -23,25 +23,40 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     let targets = session.targets()?;
     let reads = session.desired(&targets)?;
     let mut held = open_journal(session, "approve")?;
-    for (target, read) in targets.iter().zip(&reads) {
-        let live = target.reader()?.read().await?;
+    let count = write_down(session, &targets, &reads, &mut held, &id, &args.reason).await?;
+    let what = if count == 1 { "1 change".to_owned() } else { format!("{count} changes") };
+    session.render.result(&format!("approved {id}: {what}, for 24 hours\n"));
+    Ok(Exit::Success)
+}
+
+/// Writes an approval of the one target's plan or held change that has this id into the journal. Returns how many
+/// changes it names.
+pub(super) async fn write_down(
+    session: &Session,
+    targets: &[Opened],
+    reads: &[DesiredRead],
+    held: &mut Held,
+    id: &PlanId,
+    reason: &str,
+) -> Result<usize, Failure> {
+    for (target, read) in targets.iter().zip(reads) {
+        let live = target.reader().read().await?;
         let now = session.clock.now();
         let plan = plan::make(session, target, read, &live, &held.ledger, now);
-        let Some(changes) = plan.approvable(&id) else { continue };
+        let Some(changes) = plan.approvable(id) else { continue };
         let count = changes.len();
         let approval = Approval {
             plan: id.clone(),
             changes: changes.into_iter().collect(),
-            by: session.by(),
-            reason: args.reason.clone(),
+            by: session.by.clone(),
+            reason: reason.to_owned(),
             until: now.wall + APPROVAL_LASTS,
         };
         let record = Record::Approved { target: target.name.clone(), approval };
         let failed = |error: crate::journal::JournalError| Failure::operational(error.to_string());
-        held.journal.append(now.wall, std::slice::from_ref(&record), true).map_err(failed)?;
-        let what = if count == 1 { "1 change".to_owned() } else { format!("{count} changes") };
-        session.render.result(&format!("approved {id}: {what}, for 24 hours\n"));
-        return Ok(Exit::Success);
+        let (seq, _) = held.journal.append(now.wall, std::slice::from_ref(&record), true).map_err(failed)?;
+        held.ledger.apply(seq, now.wall, &record);
+        return Ok(count);
     }
     Err(Failure::new(Exit::Stale, format!("no plan or held change has the id {id} now"))
         .help("look at `popgate plan` again"))

@@ -6,9 +6,10 @@ use super::Failure;
 use super::args::{Doctor as Args, Format};
 use super::exit::Exit;
 use super::session::{Opened, Session};
+use super::validate::counted;
 use crate::journal::{self, Lock};
 use crate::model::{Finding, Severity};
-use crate::report::harmless;
+use crate::report::{self, harmless};
 use crate::web::client;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
@@ -23,7 +24,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
                 .iter()
                 .map(|(section, findings)| serde_json::json!({"section": section, "findings": findings}))
                 .collect();
-            format!("{:#}\n", serde_json::Value::from(json))
+            report::json::text(&json)
         }
         Format::Text => text(&sections),
     });
@@ -65,24 +66,20 @@ async fn examine(session: &Session, target: &Opened) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.push(match session.read_settled(&target.directory) {
         Ok(Ok(read)) => Finding::ok(format!(
-            "{} lists {} users in {} files",
+            "{} lists {} in {}",
             target.directory.display(),
-            read.desired.len(),
-            read.desired.files().count()
+            counted(read.desired.len(), "user"),
+            counted(read.desired.files().count(), "file")
         )),
         Ok(Err(problems)) => Finding::error(
-            format!("{} has {} problems", target.directory.display(), problems.len()),
+            format!("{} has {}", target.directory.display(), counted(problems.len(), "problem")),
             "`popgate validate` shows them",
         ),
         Err(failure) => Finding::error(failure.message, failure.help.unwrap_or_default()),
     });
-    match target.reader() {
-        Ok(reader) => {
-            findings.push(Finding::ok(format!("the store is {}", reader.name())));
-            findings.extend(reader.preflight().await);
-        }
-        Err(failure) => findings.push(Finding::error(failure.message, failure.help.unwrap_or_default())),
-    }
+    let reader = target.reader();
+    findings.push(Finding::ok(format!("the store is {}", reader.name())));
+    findings.extend(reader.preflight().await);
     findings.push(Finding::ok(format!("the service is {}", target.policy.service.name)));
     findings.extend(target.service.preflight().await);
     findings

@@ -14,7 +14,7 @@ use crate::report::harmless;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     let target = session.one_target()?;
-    let live = target.reader()?.read().await?;
+    let live = target.reader().read().await?;
     let mut left_out = Vec::new();
     let entries = live
         .iter()

@@ -1,6 +1,6 @@
 //! `popgate get`: who has POP3, where that is written, since when and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
@@ -9,15 +9,16 @@ use super::args::{Get as Args, TableFormat};
 use super::exit::Exit;
 use super::session::{Opened, Session};
 use super::{Failure, as_of};
-use crate::desired::Desired;
+use crate::desired::{Desired, Entry};
 use crate::journal::{self, entry::Record};
 use crate::model::{Account, AccountId, Live, Match, Outcome};
 use crate::name::Glob;
-use crate::report::harmless;
+use crate::report::{self, harmless};
 
 /// One line of the table.
 #[derive(serde::Serialize)]
 struct Row {
+    target: String,
     user: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<String>,
@@ -35,9 +36,9 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     }
     let targets = session.targets()?;
     let since = since(session)?;
-    let (mut rows, mut unknown) = (Vec::new(), Vec::new());
+    let (mut rows, mut known) = (Vec::new(), BTreeSet::new());
     for target in &targets {
-        let live = target.reader()?.read().await?;
+        let live = target.reader().read().await?;
         let desired = if let Ok(read) = session.read_settled(&target.directory)? {
             read.desired
         } else {
@@ -55,12 +56,13 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         let row = |account: &Account| {
             let entry = entries.get(&account.id).and_then(|name| desired.get(name));
             Row {
+                target: target.name.clone(),
                 user: account.name.clone(),
                 account: (account.id.as_str() != account.name).then(|| account.id.to_string()),
                 live: account.state.to_string(),
                 desired: entry.map(|entry| entry.access_on(today).to_string()),
                 until: entry.and_then(|entry| entry.until).map(|until| until.to_string()),
-                origin: entry.map(|entry| desired.origin(entry).to_string()),
+                origin: entry.map(|entry| place(target, &desired, entry)),
                 since: since.get(&(target.name.clone(), account.id.clone())).copied(),
                 reason: entry.and_then(|entry| entry.reason.as_deref().map(str::to_owned)),
             }
@@ -71,26 +73,28 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         for user in &args.users {
             let found = find(&live, user);
             rows.extend(found.iter().copied().map(row));
-            if found.is_empty() {
-                match desired.get(user) {
-                    Some(entry) => rows.push(Row {
-                        user: entry.name.to_string(),
-                        account: None,
-                        live: "missing".to_owned(),
-                        desired: Some(entry.access_on(today).to_string()),
-                        until: entry.until.map(|until| until.to_string()),
-                        origin: Some(desired.origin(entry).to_string()),
-                        since: None,
-                        reason: entry.reason.as_deref().map(str::to_owned),
-                    }),
-                    None => unknown.push(unknown_user(target, user)),
-                }
+            let listed = desired.get(user).filter(|_| found.is_empty());
+            rows.extend(listed.map(|entry| Row {
+                target: target.name.clone(),
+                user: entry.name.to_string(),
+                account: None,
+                live: "missing".to_owned(),
+                desired: Some(entry.access_on(today).to_string()),
+                until: entry.until.map(|until| until.to_string()),
+                origin: Some(place(target, &desired, entry)),
+                since: None,
+                reason: entry.reason.as_deref().map(str::to_owned),
+            }));
+            if !found.is_empty() || listed.is_some() {
+                known.insert(user);
             }
         }
     }
+    let unknown: Vec<String> =
+        args.users.iter().filter(|user| !known.contains(user)).map(|user| unknown_user(user)).collect();
     session.render.result(&match args.format {
-        TableFormat::Table => table(&rows),
-        TableFormat::Json => format!("{:#}\n", serde_json::json!(rows)),
+        TableFormat::Table => table(&rows, targets.len() > 1),
+        TableFormat::Json => report::json::text(&rows),
         TableFormat::Csv => csv(&rows),
     });
     if unknown.is_empty() {
@@ -100,8 +104,14 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     }
 }
 
-fn unknown_user(target: &Opened, user: &str) -> String {
-    format!("neither the store nor the files of target {} know `{}`", target.name, harmless(user))
+fn unknown_user(user: &str) -> String {
+    format!("neither the store nor the files know `{}`", harmless(user))
+}
+
+/// Where an entry stands, as a person can open it.
+fn place(target: &Opened, desired: &Desired, entry: &Entry) -> String {
+    let origin = desired.origin(entry);
+    format!("{}:{}", target.directory.join(&*origin.file).display(), origin.line)
 }
 
 fn find<'a>(live: &'a Live, user: &str) -> Vec<&'a Account> {
@@ -148,11 +158,11 @@ fn since(session: &Session) -> Result<BTreeMap<(String, AccountId), Timestamp>, 
     Ok(since)
 }
 
-fn table(rows: &[Row]) -> String {
+fn table(rows: &[Row], several: bool) -> String {
     if rows.is_empty() {
         return "No accounts.\n".to_owned();
     }
-    let head = ["USER", "LIVE", "DESIRED", "WHERE", "SINCE", "WHY"].map(str::to_owned);
+    let head = ["TARGET", "USER", "LIVE", "DESIRED", "WHERE", "SINCE", "WHY"].map(str::to_owned);
     let day = |at: &Timestamp| at.strftime("%Y-%m-%d %H:%MZ").to_string();
     let cells = rows.iter().map(|row| {
         let desired = match (&row.desired, &row.until) {
@@ -161,6 +171,7 @@ fn table(rows: &[Row]) -> String {
             (None, _) => "not listed".to_owned(),
         };
         [
+            row.target.clone(),
             harmless(&row.user),
             row.live.clone(),
             desired,
@@ -169,14 +180,22 @@ fn table(rows: &[Row]) -> String {
             row.reason.as_deref().map_or_else(|| "-".to_owned(), harmless),
         ]
     });
-    columns(&head, cells)
+    if several {
+        return columns(&head, cells);
+    }
+    // One target needs no column that says which.
+    let [_, head @ ..] = head;
+    columns(&head, cells.map(|[_, rest @ ..]| rest))
 }
 
 /// Sets a table in columns.
-pub(super) fn columns(head: &[String; 6], cells: impl Iterator<Item = [String; 6]>) -> String {
-    let lines: Vec<[String; 6]> = std::iter::once(head.clone()).chain(cells).collect();
+pub(super) fn columns<const N: usize>(
+    head: &[String; N],
+    cells: impl Iterator<Item = [String; N]>,
+) -> String {
+    let lines: Vec<[String; N]> = std::iter::once(head.clone()).chain(cells).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 6] = std::array::from_fn(width);
+    let widths: [usize; N] = std::array::from_fn(width);
     let mut out = String::new();
     for line in &lines {
         let mut text = String::new();
@@ -190,11 +209,12 @@ pub(super) fn columns(head: &[String; 6], cells: impl Iterator<Item = [String; 6
 }
 
 fn csv(rows: &[Row]) -> String {
-    let head =
-        ["user", "account", "live", "desired", "until", "origin", "since", "reason"].map(str::to_owned);
+    let head = ["target", "user", "account", "live", "desired", "until", "origin", "since", "reason"]
+        .map(str::to_owned);
     let cells = rows.iter().map(|row| {
         let text = |cell: &Option<String>| cell.clone().unwrap_or_default();
         [
+            row.target.clone(),
             row.user.clone(),
             row.account.clone().unwrap_or_else(|| row.user.clone()),
             row.live.clone(),
@@ -221,10 +241,12 @@ pub(super) fn csv_lines<const N: usize>(
     out
 }
 
-/// Quotes a cell as RFC 4180 says; one that a spreadsheet would take for a formula is made text.
+/// Quotes a cell as RFC 4180 says; one that a spreadsheet would take for a formula is made text, and what would
+/// steer a terminal is spelled out.
 pub(super) fn csv_cell(cell: &str) -> String {
+    let cell = harmless(cell);
     let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let cell = if formula { format!("'{cell}") } else { cell.to_owned() };
+    let cell = if formula { format!("'{cell}") } else { cell };
     if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
 }
 

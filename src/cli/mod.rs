@@ -15,6 +15,7 @@ mod open;
 mod operate;
 mod plan;
 mod progress;
+mod reload;
 mod render;
 mod restart;
 mod run;
@@ -40,7 +41,11 @@ pub fn run() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => {
             let render = Render::new(cli.global.color, cli.global.quiet);
-            let exit = dispatch(cli, render).unwrap_or_else(|failure| failure.show(render));
+            let mut exit = dispatch(cli, render).unwrap_or_else(|failure| failure.show(render));
+            if render::lost_results() {
+                render.message("error: the result cannot be written to standard output");
+                exit = exit.or(Exit::Operational);
+            }
             exit.into()
         }
         Err(error) => {

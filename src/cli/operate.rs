@@ -22,28 +22,28 @@ pub(super) async fn suspend(session: &Session, args: &SuspendArgs) -> Result<Exi
     if until.is_some_and(|until| until <= now) {
         return Err(Failure::usage("--until is in the past"));
     }
-    let command = Command::Suspend { by: session.by(), reason: args.reason.clone(), until };
+    let command = Command::Suspend { by: session.by.clone(), reason: args.reason.clone(), until };
     if let Some(exit) = handover::ask(session, &command, Exit::Operational).await? {
         return Ok(exit);
     }
-    let suspension = Suspension { by: session.by(), reason: args.reason.clone(), since: now, until };
+    let suspension = Suspension { by: session.by.clone(), reason: args.reason.clone(), since: now, until };
     write_down(session, "suspend", &Record::Suspended { suspension })?;
     session.render.result("suspended\n");
     Ok(Exit::Success)
 }
 
 pub(super) async fn resume(session: &Session, args: &ResumeArgs) -> Result<Exit, Failure> {
-    let command = Command::Resume { by: session.by(), reason: args.reason.clone() };
+    let command = Command::Resume { by: session.by.clone(), reason: args.reason.clone() };
     if let Some(exit) = handover::ask(session, &command, Exit::Operational).await? {
         return Ok(exit);
     }
-    write_down(session, "resume", &Record::Resumed { by: session.by(), reason: args.reason.clone() })?;
+    write_down(session, "resume", &Record::Resumed { by: session.by.clone(), reason: args.reason.clone() })?;
     session.render.result("resumed\n");
     Ok(Exit::Success)
 }
 
 pub(super) async fn reconcile(session: &Session) -> Result<Exit, Failure> {
-    let command = Command::Reconcile { by: session.by() };
+    let command = Command::Reconcile { by: session.by.clone() };
     match handover::ask(session, &command, Exit::Operational).await? {
         Some(exit) => Ok(exit),
         None => Err(Failure::operational("no daemon is running").help("`popgate apply` does it once")),

@@ -19,7 +19,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     let ledger = session.ledger()?;
     let mut plans = Vec::new();
     for (target, read) in targets.iter().zip(&reads) {
-        let live = target.reader()?.read().await?;
+        let live = target.reader().read().await?;
         let now = match &args.at {
             Some(text) => at(text, target, session.clock.now())?,
             None => session.clock.now(),

@@ -1,11 +1,12 @@
 //! What a person sees while a batch runs: a bar on a terminal, lines in the log everywhere.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::render::Render;
-use super::session::Opened;
+use super::session::{Opened, located_refusals};
 use crate::diagnostic;
 use crate::engine::effect::Notice;
 use crate::report::notice::{Level, sentence};
@@ -16,6 +17,8 @@ pub(super) struct Progress {
     bar: ProgressBar,
     /// What a person types to restart a service, by the service's name.
     instructions: BTreeMap<String, Vec<String>>,
+    /// The desired directory of each target.
+    targets: Vec<(String, PathBuf)>,
 }
 
 impl Progress {
@@ -24,7 +27,13 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         let instructions =
             targets.iter().map(|target| (target.policy.service.name.clone(), target.service.instructions()));
-        Self { render, bar, instructions: instructions.collect() }
+        let directory = |target: &Opened| (target.name.clone(), target.directory.clone());
+        Self {
+            render,
+            bar,
+            instructions: instructions.collect(),
+            targets: targets.iter().map(directory).collect(),
+        }
     }
 
     pub(super) fn notice(&mut self, notice: &Notice) {
@@ -39,8 +48,13 @@ impl Progress {
             Notice::BatchEnded { .. } => self.bar.finish_and_clear(),
             _ => {}
         }
-        if let Notice::Invalid { diagnostics, .. } = notice {
-            self.render.message(&diagnostic::render(diagnostics, self.render.color_messages));
+        if let Notice::Invalid { target, diagnostics } = notice {
+            let target = self.targets.iter().find(|(name, _)| name == target);
+            let diagnostics = target.map_or_else(
+                || diagnostics.clone(),
+                |(_, directory)| located_refusals(directory, diagnostics),
+            );
+            self.render.message(&diagnostic::render(&diagnostics, self.render.color_messages));
         }
         let (level, text) = sentence(notice);
         match level {

@@ -1,6 +1,7 @@
 //! The only printer. Standard output carries the requested result, standard error everything else.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where results and messages go, and whether they may be coloured.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +32,8 @@ impl Render {
 
     /// Prints a result. Whoever reads it may have seen enough: a closed pipe is no error.
     pub(super) fn result(self, text: &str) {
-        drop(io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()));
+        let written = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
+        drop(written.inspect_err(take_note));
     }
 
     /// Prints a message that somebody has to see.
@@ -69,12 +71,28 @@ pub(super) struct Stream(io::BufWriter<io::Stdout>);
 
 impl std::fmt::Write for Stream {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        self.0.write_all(text.as_bytes()).map_err(|_| std::fmt::Error)
+        self.0.write_all(text.as_bytes()).inspect_err(take_note).map_err(|_| std::fmt::Error)
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        drop(self.0.flush());
+        drop(self.0.flush().inspect_err(take_note));
     }
+}
+
+/// Whether a result was lost on its way out, on a full disk for instance. Standard output belongs to the whole
+/// process, and so does this.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// A closed pipe is no error: its reader has seen enough.
+fn take_note(error: &io::Error) {
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        LOST.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Tells whether a part of the result could not be written.
+pub(super) fn lost_results() -> bool {
+    LOST.load(Ordering::Relaxed)
 }

@@ -16,9 +16,9 @@ use crate::journal::entry::{Proof, Record};
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     let command = if args.done {
-        Command::RestartDone { by: session.by() }
+        Command::RestartDone { by: session.by.clone() }
     } else {
-        Command::Restart { by: session.by(), reason: args.reason.clone().filter(|_| args.now) }
+        Command::Restart { by: session.by.clone(), reason: args.reason.clone().filter(|_| args.now) }
     };
     if let Some(exit) = handover::ask(session, &command, Exit::RestartOwed).await? {
         return Ok(exit);
@@ -33,7 +33,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     let failed = |error: crate::journal::JournalError| Failure::operational(error.to_string());
     let now = session.clock.now().wall;
     if args.done {
-        let told = Proof::Told { by: session.by() };
+        let told = Proof::Told { by: session.by.clone() };
         let services = held.ledger.services.iter();
         let records: Vec<Record> = services
             .flat_map(|(key, service)| service.debts.iter().map(move |owed| (key, owed)))
@@ -49,7 +49,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         return Ok(Exit::Success);
     }
     if let Some(reason) = args.reason.clone().filter(|_| args.now) {
-        let record = Record::Urged { by: session.by(), reason };
+        let record = Record::Urged { by: session.by.clone(), reason };
         let (seq, _) = held.journal.append(now, std::slice::from_ref(&record), true).map_err(failed)?;
         held.ledger.apply(seq, now, &record);
     }
@@ -62,9 +62,10 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         requests: None,
         publish: None,
         watch: false,
+        reload: None,
     };
     let goal = Goal::Settle(if args.now { Restarts::Forced } else { Restarts::AtOnce });
     let mode = mode(session, goal, false, None, None);
     let driven = drive_once(session, &targets, held, mode, hooks).await?;
-    conclude(session, &targets, &driven)
+    Ok(conclude(session, &targets.iter().collect::<Vec<_>>(), &driven))
 }

@@ -1,6 +1,7 @@
 //! `popgate run`: the daemon.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -10,8 +11,10 @@ use super::apply::{Held, conclude, drive_once, mode, open_journal, starts, world
 use super::args::Run as Args;
 use super::exit::Exit;
 use super::progress::Progress;
+use super::reload;
 use super::session::{Opened, Session};
-use crate::daemon::{Driven, Hooks, drive};
+use crate::daemon::notify::Notifier;
+use crate::daemon::{Hooks, drive};
 use crate::engine::effect::Notice;
 use crate::engine::event::Decision;
 use crate::engine::status::Status;
@@ -20,9 +23,8 @@ use crate::web;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     let targets = session.targets()?;
-    let progress = Mutex::new(Progress::new(session.render, &targets));
-    let mut notice =
-        |notice: &Notice| progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner).notice(notice);
+    let mut progress = Progress::new(session.render, &targets);
+    let mut notice = |notice: &Notice| progress.notice(notice);
     if args.observe {
         return observe(session, &targets, &mut notice).await;
     }
@@ -34,51 +36,102 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
             requests: None,
             publish: None,
             watch: false,
+            reload: None,
         };
         let mode = mode(session, Goal::Once(Restarts::AtOnce), false, None, None);
         let driven = drive_once(session, &targets, held, mode, hooks).await?;
-        return conclude(session, &targets, &driven);
+        return Ok(conclude(session, &targets.iter().collect::<Vec<_>>(), &driven));
     }
-    say_start(session, &targets);
-    let driven = serve(session, &targets, held, &mut notice).await?;
+    let signal = serve(session, held).await?;
     tracing::info!("popgate stopped; what is owed stands in the journal.");
-    Ok(driven.signal.map_or(Exit::Success, Exit::Interrupted))
+    Ok(signal.map_or(Exit::Success, Exit::Interrupted))
 }
 
-/// Runs the daemon with its control socket.
-async fn serve(
-    session: &Session,
-    targets: &[Opened],
-    held: Held,
-    notice: &mut (dyn FnMut(&Notice) + Send),
-) -> Result<Driven, Failure> {
+/// Runs the daemon with its control socket, and anew whenever the settings are others. Returns the signal that
+/// ended it.
+async fn serve(first: &Session, held: Held) -> Result<Option<i32>, Failure> {
     let (send, requests) = mpsc::channel(16);
-    let started = session.clock.now().wall;
     let empty = web::Snapshot {
         status: Status::default(),
         plans: Vec::new(),
         pid: std::process::id(),
-        started,
+        started: first.clock.now().wall,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let (publish, snapshot) = watch::channel(Arc::new(empty));
     let shutdown = CancellationToken::new();
     let control = web::Control { requests: send, snapshot };
-    let socket = web::Socket::bind(session.state()).await;
+    let socket = web::Socket::bind(first.state()).await;
     let socket = socket.map_err(|error| Failure::operational(error.to_string()))?;
     let server = tokio::spawn(socket.serve(control, shutdown.clone()));
-    let hooks = Hooks {
-        notice,
-        decide: Arc::new(|_| Decision::Proceed),
-        requests: Some(requests),
-        publish: Some(publish),
-        watch: true,
-    };
-    let mode = mode(session, Goal::Run, false, None, None);
-    let driven = drive_once(session, targets, held, mode, hooks).await;
+    let driven = rounds(first, held, requests, &publish).await;
     shutdown.cancel();
-    drop(tokio::time::timeout(std::time::Duration::from_secs(1), server).await);
+    drop(tokio::time::timeout(Duration::from_secs(1), server).await);
     driven
+}
+
+/// Drives one engine after the other, each with the settings of its time.
+async fn rounds(
+    first: &Session,
+    held: Held,
+    requests: mpsc::Receiver<web::Request>,
+    publish: &watch::Sender<Arc<web::Snapshot>>,
+) -> Result<Option<i32>, Failure> {
+    let journal = Arc::new(Mutex::new(held.journal));
+    let (mut ledger, mut requests) = (held.ledger, Some(requests));
+    let mut fresh: Option<Session> = None;
+    let mut notifier = first.settings.notify.clone().map(Notifier::start);
+    loop {
+        let session = fresh.as_ref().unwrap_or(first);
+        let targets = session.targets()?;
+        say_start(session, &targets);
+        let mut progress = Progress::new(session.render, &targets);
+        let mut notice = |notice: &Notice| {
+            progress.notice(notice);
+            if let Some(notifier) = &mut notifier {
+                notifier.hear(notice, session.clock.now().wall);
+            }
+        };
+        let mut next = None;
+        let mut again = || {
+            next = reload::read(session);
+            next.is_some()
+        };
+        let hooks = Hooks {
+            notice: &mut notice,
+            decide: Arc::new(|_| Decision::Proceed),
+            requests: requests.take(),
+            publish: Some(publish.clone()),
+            watch: true,
+            reload: Some(&mut again),
+        };
+        let mode = mode(session, Goal::Run, false, None, None);
+        let starts = starts(session, &targets, &ledger, true);
+        let engine = Engine::new(mode, ledger.clone(), starts, session.clock.now());
+        let world = world(session, &targets, Some(Arc::clone(&journal)), true);
+        let driven = drive(engine, world, session.clock, hooks).await;
+        let driven = match driven {
+            Ok(driven) if driven.reload => driven,
+            ended => {
+                if let Some(notifier) = notifier {
+                    notifier.finish().await;
+                }
+                let ended = ended.map_err(|error| Failure::operational(error.to_string()))?;
+                return Ok(ended.signal);
+            }
+        };
+        requests = driven.requests;
+        ledger = reload::begin(session, &journal)?;
+        if let Some(next) = next.filter(|next| reload::accept(session, next, &ledger)) {
+            if next.settings.notify != session.settings.notify {
+                if let Some(notifier) = notifier.take() {
+                    notifier.finish().await;
+                }
+                notifier = next.settings.notify.clone().map(Notifier::start);
+            }
+            fresh = Some(next);
+        }
+    }
 }
 
 /// Plans and logs with stores that cannot write, without a journal of its own.
@@ -91,10 +144,16 @@ async fn observe(
     let ledger = session.ledger()?;
     let mode = mode(session, Goal::Observe, false, None, None);
     let engine =
-        Engine::new(mode, ledger.clone(), starts(session, targets, &ledger, false)?, session.clock.now());
-    let hooks =
-        Hooks { notice, decide: Arc::new(|_| Decision::Decline), requests: None, publish: None, watch: true };
-    let world = world(session, targets, None, false)?;
+        Engine::new(mode, ledger.clone(), starts(session, targets, &ledger, false), session.clock.now());
+    let hooks = Hooks {
+        notice,
+        decide: Arc::new(|_| Decision::Decline),
+        requests: None,
+        publish: None,
+        watch: true,
+        reload: None,
+    };
+    let world = world(session, targets, None, false);
     let driven = drive(engine, world, session.clock, hooks).await;
     let driven = driven.map_err(|error| Failure::operational(error.to_string()))?;
     Ok(driven.signal.map_or(Exit::Success, Exit::Interrupted))

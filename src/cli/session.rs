@@ -12,15 +12,16 @@ use super::exit::Exit;
 use super::render::Render;
 use super::{Failure, open as store, who};
 use crate::daemon::clock::NOW_VARIABLE;
-use crate::daemon::world::read_desired;
+use crate::daemon::world::{located, read_desired};
 use crate::daemon::{Clock, Store, TargetIo};
 use crate::desired::{self, Desired};
+use crate::diagnostic::{self, Diagnostic, codes};
 use crate::engine::event::{DesiredRead, ReadFailure};
 use crate::journal::entry::Record;
 use crate::journal::fold::Ledger;
 use crate::journal::{self, keep};
 use crate::model::Digest;
-use crate::plan::policy::Policy;
+use crate::plan::{self, policy::Policy};
 use crate::services::Service;
 use crate::settings::{self, DesiredSource, Settings, Target};
 
@@ -33,6 +34,8 @@ pub(super) struct Session {
     pub(super) global: Global,
     pub(super) render: Render,
     pub(super) clock: Clock,
+    /// Who runs this, for the journal.
+    pub(super) by: String,
 }
 
 /// One target with everything that acts on it.
@@ -50,10 +53,23 @@ impl Session {
             settings::load(global.config.as_deref(), global.state.as_deref()).map_err(Failure::invalid)?;
         log(&global, settings.log == settings::LogFormat::Json, render);
         if !settings.warnings.is_empty() {
-            render.remark(&crate::diagnostic::render(&settings.warnings, render.color_messages));
+            render.remark(&diagnostic::render(&settings.warnings, render.color_messages));
         }
         let clock = Clock::start(std::env::var(NOW_VARIABLE).ok().as_deref());
-        Ok(Self { settings, global, render, clock })
+        Ok(Self { settings, global, render, clock, by: who::who() })
+    }
+
+    /// Reads the settings again. Clock, log and everything that the command line said stay.
+    pub(super) fn reopen(&self) -> Result<Self, Failure> {
+        let settings = settings::load(self.global.config.as_deref(), self.global.state.as_deref())
+            .map_err(Failure::invalid)?;
+        Ok(Self {
+            settings,
+            global: self.global.clone(),
+            render: self.render,
+            clock: self.clock,
+            by: self.by.clone(),
+        })
     }
 
     /// Returns the state directory.
@@ -117,7 +133,7 @@ impl Session {
         for target in targets {
             match self.read_settled(&target.directory)? {
                 Ok(read) => {
-                    diagnostics.extend(crate::plan::refuse_listed(&read.desired, &target.policy));
+                    diagnostics.extend(target.refused(&read.desired));
                     reads.push(read);
                 }
                 Err(problems) => diagnostics.extend(problems),
@@ -130,7 +146,7 @@ impl Session {
     pub(super) fn read_settled(
         &self,
         directory: &Path,
-    ) -> Result<Result<DesiredRead, Vec<crate::diagnostic::Diagnostic>>, Failure> {
+    ) -> Result<Result<DesiredRead, Vec<Diagnostic>>, Failure> {
         let start = self.clock.now().mono;
         loop {
             match read_desired(directory) {
@@ -145,33 +161,32 @@ impl Session {
             }
         }
     }
-
-    /// Returns who runs this.
-    #[expect(clippy::unused_self, reason = "one session is one person, whatever is asked to find out who")]
-    pub(super) fn by(&self) -> String {
-        who::who()
-    }
 }
 
 impl Opened {
+    /// Refuses entries that the settings ignore or protect, with their places as a person can open them.
+    pub(super) fn refused(&self, desired: &Desired) -> Vec<Diagnostic> {
+        located(&self.directory, plan::refuse_listed(desired, &self.policy))
+    }
+
     /// Opens the store for reading only.
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "a store with a secret can fail to open; SQLite opens later"
-    )]
-    pub(super) fn reader(&self) -> Result<Arc<dyn crate::stores::Reader>, Failure> {
-        Ok(store::reader(&self.target.store))
+    pub(super) fn reader(&self) -> Arc<dyn crate::stores::Reader> {
+        store::reader(&self.target.store)
     }
 
     /// Opens what the driver acts on.
-    pub(super) fn io(&self, writes: bool) -> Result<TargetIo, Failure> {
-        let store = if writes {
-            Store::Write(store::writer(&self.target.store))
-        } else {
-            Store::Read(self.reader()?)
-        };
-        Ok(TargetIo { directory: self.directory.clone(), store })
+    pub(super) fn io(&self, writes: bool) -> TargetIo {
+        let store =
+            if writes { Store::Write(store::writer(&self.target.store)) } else { Store::Read(self.reader()) };
+        TargetIo { directory: self.directory.clone(), store }
     }
+}
+
+/// Names the places of refusals that the engine made: it does not know where the directory is.
+pub(super) fn located_refusals(directory: &Path, diagnostics: &[Diagnostic]) -> Vec<Diagnostic> {
+    let of_engine = |diagnostic: &Diagnostic| diagnostic.code == codes::PROTECTED_ENTRY;
+    let (refused, rest) = diagnostics.iter().cloned().partition::<Vec<_>, _>(of_engine);
+    rest.into_iter().chain(located(directory, refused)).collect()
 }
 
 fn open(name: &str, target: &Target) -> Result<Opened, Failure> {
@@ -205,7 +220,8 @@ fn log(global: &Global, json: bool, render: Render) {
         (false, 1) => "debug",
         (false, _) => "trace",
     };
-    let filter = EnvFilter::new(format!("warn,popgate={level}"));
+    // notify warns about watches of directories that are gone; whoever watches them knows that already.
+    let filter = EnvFilter::new(format!("warn,notify=error,popgate={level}"));
     let json = global.log_format.map_or(json, |format| format == LogFormat::Json);
     let log =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);

@@ -5,8 +5,10 @@ use similar::TextDiff;
 use super::Failure;
 use super::args::Set as Args;
 use super::exit::Exit;
-use super::session::Session;
+use super::session::{Opened, Session};
+use crate::daemon::world::located;
 use crate::desired::{self, SourceFile};
+use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Access;
 
 pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
@@ -14,6 +16,7 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
         return Err(Failure::usage("--until goes with `enabled` only").help("`disabled` has no end"));
     }
     let target = session.one_target()?;
+    refuse_unmanaged(&target, &args.user)?;
     let files: Vec<SourceFile> = match session.read_settled(&target.directory)? {
         Ok(read) => read.desired.files().map(|(file, _)| file.clone()).collect(),
         Err(diagnostics) => return Err(Failure::invalid(diagnostics)),
@@ -26,7 +29,7 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
         args.reason.as_deref(),
         args.file.as_deref(),
     )
-    .map_err(|diagnostic| Failure::invalid(vec![diagnostic]))?;
+    .map_err(|diagnostic| Failure::invalid(located(&target.directory, vec![diagnostic])))?;
     let path = target.directory.join(&edit.path);
     if !edit.is_change() {
         session.render.remark(&format!("{} says so already.", path.display()));
@@ -36,6 +39,10 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     let before = edit.before.as_deref().unwrap_or_default();
     let diff = TextDiff::from_lines(before, &*edit.after);
     session.render.result(&diff.unified_diff().context_radius(3).header(&name, &name).to_string());
+    let today = target.policy.timezone.to_datetime(session.clock.now().wall).date();
+    if args.until.is_some_and(|until| until < today) {
+        session.render.remark("That day is over already: the entry means `disabled`.");
+    }
     if args.dry_run {
         return Ok(Exit::Success);
     }
@@ -46,8 +53,25 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
             Failure::operational(format!("{name} changed while it was edited")).help("run the command again")
         );
     }
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)
+            .map_err(|error| Failure::operational(format!("creating {}: {error}", parent.display())))?;
+    }
     crate::replace::replace(&path, edit.after.as_bytes())
         .map_err(|error| Failure::operational(format!("writing {name}: {error}")))?;
     session.render.remark(&format!("Wrote {name}. Commit it, or let the daemon see it."));
     Ok(Exit::Success)
+}
+
+/// An entry that the settings ignore or protect would make the whole directory invalid.
+fn refuse_unmanaged(target: &Opened, user: &str) -> Result<(), Failure> {
+    for (list, globs) in [("ignored", &target.policy.ignored), ("protected", &target.policy.protected)] {
+        if let Some(glob) = globs.iter().find(|glob| glob.matches(user)) {
+            let refused =
+                Diagnostic::error(codes::PROTECTED_ENTRY, format!("user `{user}` is {list} by the settings"));
+            let help = format!("take `{}` out of `{list}` in the settings first", glob.as_str());
+            return Err(Failure::invalid(vec![refused.help(help)]));
+        }
+    }
+    Ok(())
 }

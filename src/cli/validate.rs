@@ -5,27 +5,25 @@ use std::path::PathBuf;
 use super::Failure;
 use super::args::{Format, Validate as Args};
 use super::exit::Exit;
-use super::session::Session;
+use super::session::{Opened, Session};
 use crate::diagnostic::{self, Diagnostic};
-use crate::plan;
+use crate::report;
 
 pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     // The settings were read already; their problems ended the command before this.
     let (mut problems, mut entries, mut files) = (Vec::new(), 0, 0);
     let targets = session.targets()?;
-    let directories: Vec<(PathBuf, Option<&plan::Policy>)> = if args.directories.is_empty() {
-        targets.iter().map(|target| (target.directory.clone(), Some(&target.policy))).collect()
+    let directories: Vec<(PathBuf, Option<&Opened>)> = if args.directories.is_empty() {
+        targets.iter().map(|target| (target.directory.clone(), Some(target))).collect()
     } else {
         args.directories.iter().map(|directory| (directory.clone(), None)).collect()
     };
-    for (directory, policy) in &directories {
+    for (directory, target) in &directories {
         match session.read_settled(directory)? {
             Ok(read) => {
                 entries += read.desired.len();
                 files += read.desired.files().count();
-                problems.extend(
-                    policy.map(|policy| plan::refuse_listed(&read.desired, policy)).unwrap_or_default(),
-                );
+                problems.extend(target.map(|target| target.refused(&read.desired)).unwrap_or_default());
             }
             Err(found) => problems.extend(found),
         }
@@ -46,16 +44,16 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
 }
 
 fn json(problems: &[Diagnostic], users: usize, files: usize, exit: Exit) -> String {
-    let report = serde_json::json!({
+    let judged = serde_json::json!({
         "format_version": "1.0",
         "users": users,
         "files": files,
         "diagnostics": problems,
         "exit_code": exit.code(),
     });
-    format!("{report:#}\n")
+    report::json::text(&judged)
 }
 
-fn counted(count: usize, what: &str) -> String {
+pub(super) fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use super::clock::Clock;
 use super::crash;
 use super::signals::{Asked, Signals};
+use super::supervisor::Supervisor;
 use super::world::{Store, World, read_desired};
 use crate::engine::Engine;
 use crate::engine::effect::{Effect, Notice};
@@ -17,6 +18,7 @@ use crate::journal::entry::Record;
 use crate::journal::keep;
 use crate::model::{Fault, Outcome};
 use crate::plan::Plan;
+use crate::report;
 use crate::source::watch::Watch;
 use crate::web::{Request, Snapshot};
 
@@ -33,17 +35,25 @@ pub struct Hooks<'a> {
     pub requests: Option<mpsc::Receiver<Request>>,
     /// Where the state is published.
     pub publish: Option<watch::Sender<Arc<Snapshot>>>,
-    /// Whether the directories are watched.
+    /// Whether this is a daemon: its directories are watched, and a service manager hears of it.
     pub watch: bool,
+    /// Reads the settings again on SIGHUP. Says whether the engine shall be put together anew from them; then
+    /// driving ends after the step in flight.
+    pub reload: Option<&'a mut (dyn FnMut() -> bool + Send)>,
 }
 
 /// How driving ended.
-#[derive(Debug)]
 pub struct Driven {
     /// The engine, for its results.
     pub engine: Engine,
     /// The number of the signal that ended it, if one did.
     pub signal: Option<i32>,
+    /// Whether it ended because the settings are others now.
+    pub reload: bool,
+    /// What it acted on.
+    pub world: Arc<World>,
+    /// Operators' requests that may still come.
+    pub requests: Option<mpsc::Receiver<Request>>,
 }
 
 /// What ends a daemon for good.
@@ -82,7 +92,8 @@ pub async fn drive(
     if hooks.watch {
         driver.watch();
     }
-    let mut signal = None;
+    let mut supervisor = Supervisor::new(hooks.watch);
+    let (mut signal, mut reload) = (None, false);
     driver.input(Input::Tick);
     loop {
         while let Some(effect) = driver.engine.poll_effect() {
@@ -95,16 +106,28 @@ pub async fn drive(
         if driver.engine.finished() {
             break;
         }
+        if let Some(supervisor) = supervisor.as_mut().filter(|_| signal.is_none()) {
+            supervisor.alive(report::status::headline(&driver.engine.status(driver.clock.now())));
+        }
         if let Some(why) = driver.broken.get() {
             return Err(Fatal::Journal(why.clone()));
         }
         let wakeup = driver.engine.next_wakeup(driver.clock.now());
+        let watchdog = supervisor.as_ref().and_then(Supervisor::every);
+        let wakeup = [wakeup, watchdog].into_iter().flatten().min();
         tokio::select! {
             biased;
             asked = signals.next() => match asked {
                 Asked::Stop(_) if signal.is_some() => driver.input(Input::Abort),
                 Asked::Stop(number) => {
                     signal = Some(number);
+                    if supervisor.is_some() {
+                        Supervisor::stopping();
+                    }
+                    driver.input(Input::Stop);
+                }
+                Asked::LookAgain if hooks.reload.as_mut().is_some_and(|again| again()) => {
+                    reload = true;
                     driver.input(Input::Stop);
                 }
                 Asked::LookAgain => driver.operator(Command::Reconcile { by: "SIGHUP".to_owned() }, None),
@@ -115,7 +138,13 @@ pub async fn drive(
         }
         while driver.tasks.try_join_next().is_some() {}
     }
-    Ok(Driven { engine: driver.engine, signal })
+    Ok(Driven {
+        engine: driver.engine,
+        signal,
+        reload: reload && signal.is_none(),
+        world: driver.world,
+        requests,
+    })
 }
 
 async fn receive(requests: &mut Option<mpsc::Receiver<Request>>) -> Option<Request> {

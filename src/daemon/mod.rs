@@ -4,7 +4,9 @@
 pub mod clock;
 pub mod crash;
 mod driver;
+pub mod notify;
 mod signals;
+mod supervisor;
 pub mod world;
 
 pub use clock::Clock;

@@ -66,7 +66,7 @@ pub fn read_desired(directory: &std::path::Path) -> Result<DesiredRead, ReadFail
 }
 
 /// Names the files of diagnostics so that a person can open them from where they are.
-fn located(directory: &std::path::Path, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+pub fn located(directory: &std::path::Path, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     for label in diagnostics.iter_mut().flat_map(|diagnostic| &mut diagnostic.labels) {
         label.path = directory.join(&label.path).display().to_string();
     }

@@ -8,7 +8,7 @@ use super::retry::Backoff;
 use super::turn::{REPLANS, names};
 use super::{Activity, Engine, Goal, PendingRecords};
 use crate::journal::entry::{Owing, Record};
-use crate::model::{Access, Fault, Now, Outcome};
+use crate::model::{Access, Counts, Fault, Now, Outcome};
 use crate::plan::{Change, Plan, Planned};
 use crate::services::{Observed, ServiceError};
 
@@ -28,6 +28,19 @@ pub(super) struct Batch {
     /// Records that go out with the first chunk.
     first: Vec<Record>,
     step: Step,
+}
+
+impl Batch {
+    /// Tells whether this is a batch of that target.
+    pub(super) fn is_for(&self, target: &str) -> bool {
+        self.target == target
+    }
+
+    /// What the store holds now, as far as the outcomes tell.
+    fn counts(&self) -> Counts {
+        let made = self.outcomes.iter().filter(|(_, outcome)| is_made(outcome));
+        made.fold(self.plan.counts, |counts, (change, _)| counts.after(&change.from, change.to))
+    }
 }
 
 #[derive(Debug)]
@@ -115,6 +128,10 @@ impl Engine {
 
     /// The service was looked at; one that cannot be seen owes its restart all the same.
     fn before_seen(&mut self, mut batch: Box<Batch>, seen: &Result<Vec<Observed>, ServiceError>, now: Now) {
+        if self.stopping.is_some() {
+            // Nothing is written down or sent yet, and after the signal nothing begins.
+            return self.end_turn(&batch.target);
+        }
         let seen = seen.as_deref().unwrap_or_default();
         let mut instances: Vec<Owing> = self
             .service_instances(&batch.service)
@@ -180,7 +197,10 @@ impl Engine {
     fn written(&mut self, mut batch: Box<Batch>, mut outcomes: Vec<Outcome>, now: Now) {
         // A store that answers too little has not said what became of the rest.
         outcomes.resize(batch.chunk.len(), Outcome::Unknown);
-        self.wrote(&batch.service, now);
+        // A store that took nothing is no reason to wait longer with a restart, nor to try a failing one again.
+        if !outcomes.iter().all(is_not_made) {
+            self.wrote(&batch.service, now);
+        }
         let mut records = Vec::with_capacity(outcomes.len());
         for (change, outcome) in batch.chunk.drain(..).zip(outcomes) {
             records.push(Record::Outcome {
@@ -203,14 +223,14 @@ impl Engine {
     }
 
     fn after_seen(&mut self, mut batch: Box<Batch>, seen: Vec<Observed>, now: Now) {
-        let void = batch
-            .outcomes
-            .iter()
-            .all(|(_, outcome)| matches!(outcome, Outcome::NotApplied(_) | Outcome::Missing));
+        let void = batch.outcomes.iter().all(|(_, outcome)| is_not_made(outcome));
         let mut records = vec![Record::End { batch: batch.number, seen, void }];
         let made = batch.outcomes.iter().filter(|(_, outcome)| is_made(outcome));
         let made = names(made.map(|(change, _)| change));
         records.extend(self.mark(&batch.target, &batch.plan, &made));
+        if !batch.plan.is_doubted() {
+            records.push(Record::Counted { target: batch.target.clone(), counts: batch.counts() });
+        }
         self.note(records, true, now, |pending| {
             batch.step = Step::End(pending);
             Activity::Batch(batch)
@@ -271,6 +291,10 @@ impl Engine {
         target.retries.retain(|_, backoff| backoff.due < horizon);
         again
     }
+}
+
+fn is_not_made(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::NotApplied(_) | Outcome::Missing)
 }
 
 fn is_made(outcome: &Outcome) -> bool {

@@ -17,7 +17,9 @@ const AGE_TOLERANCE: Duration = Duration::from_secs(2);
 /// When a debt's writes were, on this process's monotonic clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Writes {
-    pub(super) first: Duration,
+    /// When the restart may wait no longer for a quiet time. Not the moment of the first write itself, which may lie
+    /// before the beginning of this clock.
+    pub(super) latest: Duration,
     pub(super) last: Duration,
     /// Whether this process saw the last write end, so that ages may be compared with it.
     pub(super) seen: bool,
@@ -26,25 +28,25 @@ pub(super) struct Writes {
 impl Writes {
     /// What is known of a debt that an earlier process left behind: the quiet time starts anew, so that its
     /// interrupted batch can be finished first, but the longest delay counts from the first write.
-    pub(super) fn inherited(debt: &Debt, now: Now) -> Self {
+    pub(super) fn inherited(debt: &Debt, policy: &RestartPolicy, now: Now) -> Self {
         let age = Duration::try_from(now.wall.duration_since(debt.since)).unwrap_or_default();
-        Self { first: now.mono.saturating_sub(age), last: now.mono, seen: false }
+        Self { latest: now.mono + policy.max_delay.saturating_sub(age), last: now.mono, seen: false }
     }
 }
 
 /// When a restart is due, on the monotonic clock; `None` when no window ever opens.
 ///
-/// `max(min(last_write + quiet, first_write + max_delay), last_restart + min_interval, next open window)`.
+/// `max(min(last_write + quiet, first_write + max_delay), last_restart + min_interval, next open window)`; `rested`
+/// is the end of `min_interval`.
 pub(super) fn due(
     writes: Writes,
-    last_restart: Option<Duration>,
+    rested: Option<Duration>,
     policy: &RestartPolicy,
     windows: &Windows,
     now: Now,
 ) -> Option<Duration> {
-    let calm = (writes.last + policy.quiet).min(writes.first + policy.max_delay);
-    let spaced = last_restart.map_or(Duration::ZERO, |at| at + policy.min_interval);
-    opened(calm.max(spaced), windows, now)
+    let calm = (writes.last + policy.quiet).min(writes.latest);
+    opened(calm.max(rested.unwrap_or_default()), windows, now)
 }
 
 /// The same without waiting for quiet and interval: `apply --restart now`.
@@ -62,7 +64,8 @@ fn opened(earliest: Duration, windows: &Windows, now: Now) -> Option<Duration> {
 
 /// What an observation proves about a debt, if anything. No clocks are compared: an identity other than the one
 /// after the last write, or an age shorter than the time since the last write, both measured on one clock each.
-pub(super) fn proof(debt: &Debt, seen: &Observed, writes: Writes, now: Now) -> Option<Proof> {
+/// `asked` is when the look began: its answer may have been on the way for long, and the age in it is older then.
+pub(super) fn proof(debt: &Debt, seen: &Observed, writes: Writes, asked: Duration) -> Option<Proof> {
     if seen.condition == Condition::Stopped {
         return Some(Proof::Stopped);
     }
@@ -75,13 +78,18 @@ pub(super) fn proof(debt: &Debt, seen: &Observed, writes: Writes, now: Now) -> O
     {
         return Some(Proof::NewIdentity { before: before.clone(), now: after.clone() });
     }
-    let since = now.mono.saturating_sub(writes.last);
+    let since = asked.saturating_sub(writes.last);
     match seen.age {
         Some(age) if writes.seen && age + AGE_TOLERANCE < since => {
             Some(Proof::Younger { age_ms: millis(age), write_ms: millis(since) })
         }
         _ => None,
     }
+}
+
+/// Tells whether a run of this age certainly began before `moment`.
+pub(super) fn is_older(age: Duration, moment: Duration, now: Now) -> bool {
+    age > now.mono.saturating_sub(moment) + AGE_TOLERANCE
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -150,6 +150,15 @@ pub enum Notice {
         /// Whose.
         target: String,
     },
+    /// Access of some entries ends soon. Each is told 14, 3 and 1 days ahead.
+    Expiring {
+        /// Whose.
+        target: String,
+        /// Within how many days.
+        days: u8,
+        /// The users with their last day of access.
+        entries: Vec<(String, jiff::civil::Date)>,
+    },
     /// A plan was made that differs from the one before.
     Planned {
         /// The plan.

@@ -8,6 +8,7 @@ mod batch;
 mod debt;
 pub mod effect;
 pub mod event;
+mod expiry;
 mod operator;
 pub mod retry;
 mod settle;
@@ -120,7 +121,8 @@ pub struct Engine {
     waiting: Option<Ticket>,
     tickets: Ticket,
     effects: VecDeque<Effect>,
-    operators: VecDeque<(Ticket, Command)>,
+    /// What operators ask, with the last record that stood in the journal when they did.
+    operators: VecDeque<(Ticket, Command, u64)>,
     urgent: Urgent,
     journal: Option<Backoff>,
     journal_error: Option<String>,
@@ -141,6 +143,13 @@ enum Activity {
     Settle(Box<settle::Settle>),
     /// An operator's wish is being written down.
     Note(operator::Noted),
+}
+
+impl Activity {
+    /// Tells whether a batch of this target is under way.
+    fn writes_to(&self, target: &str) -> bool {
+        matches!(self, Self::Batch(batch) if batch.is_for(target))
+    }
 }
 
 impl Engine {
@@ -194,7 +203,9 @@ impl Engine {
                     target.hint(now);
                 }
             }
-            Input::Operator { ticket, command } => self.operators.push_back((ticket, command)),
+            Input::Operator { ticket, command } => {
+                self.operators.push_back((ticket, command, self.ledger.seq));
+            }
             Input::Stop => {
                 self.stopping = self.stopping.or(Some(now.mono + STOP_GRACE));
                 // Nobody loses anything when a read, a question or a wait is given up.
@@ -228,6 +239,7 @@ impl Engine {
     /// Returns how long from `now` until something is due by itself; `None` when only an input can bring news.
     /// The driver sends [`Input::Tick`] then; spurious ticks are harmless.
     pub fn next_wakeup(&self, now: Now) -> Option<Duration> {
+        let now = self.as_seen(now);
         if self.finished {
             return None;
         }
@@ -306,8 +318,8 @@ impl Engine {
                 self.finished = true;
             } else if self.journal.as_ref().is_some_and(|journal| journal.due > now.mono) {
                 return;
-            } else if let Some((ticket, command)) = self.operators.pop_front() {
-                self.operate(ticket, command, now);
+            } else if let Some((ticket, command, seq)) = self.operators.pop_front() {
+                self.operate(ticket, command, seq, now);
             } else if let Some((service, instance)) = self.due_restart(now) {
                 self.begin_settle(service, instance, now);
             } else if let Some(target) = self.due_turn(now) {
@@ -385,17 +397,21 @@ impl Engine {
 
     /// Wall time never runs back, and a jump against the monotonic clock makes expiries doubtful.
     fn settle_clock(&mut self, now: Now) -> Now {
-        let mut now = now;
-        if let Some(seen) = self.ledger.wall {
-            now.wall = now.wall.max(seen);
-        }
+        let now = self.as_seen(now);
         if let Some(before) = self.before {
-            now.wall = now.wall.max(before.wall);
             let wall = Duration::try_from(now.wall.duration_since(before.wall)).unwrap_or_default();
             let mono = now.mono.saturating_sub(before.mono);
             self.clock_jumped |= wall > mono + Duration::from_hours(24);
         }
         self.before = Some(now);
+        now
+    }
+
+    /// Whoever asks when something is due must see the time that will be seen when it is done: a clock that was set
+    /// back would else name a moment that never comes.
+    fn as_seen(&self, mut now: Now) -> Now {
+        let seen = self.ledger.wall.max(self.before.map(|before| before.wall));
+        now.wall = seen.map_or(now.wall, |seen| now.wall.max(seen));
         now
     }
 }

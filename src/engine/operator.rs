@@ -15,10 +15,13 @@ pub(super) struct Noted {
     pending: PendingRecords,
     ticket: Ticket,
     reply: String,
+    /// Restarts that are wanted at once when it stands there.
+    urgent: Vec<super::Owed>,
 }
 
 impl Engine {
-    pub(super) fn operate(&mut self, ticket: Ticket, command: Command, now: Now) {
+    /// Does what an operator asked when the journal ended with record `seq`.
+    pub(super) fn operate(&mut self, ticket: Ticket, command: Command, seq: u64, now: Now) {
         if self.mode.goal == Goal::Observe {
             return self.reply(ticket, Err("this daemon only observes".to_owned()));
         }
@@ -34,7 +37,7 @@ impl Engine {
                 self.reply(ticket, Ok("looking again".to_owned()));
             }
             Command::Restart { by, reason } => self.restart_now(ticket, by, reason, now),
-            Command::RestartDone { by } => self.restart_done(ticket, &by, now),
+            Command::RestartDone { by } => self.restart_done(ticket, &by, seq, now),
             Command::Suspend { by, reason, until } => {
                 let reply = match until {
                     Some(until) => format!("suspended until {until}"),
@@ -54,7 +57,10 @@ impl Engine {
     pub(super) fn operator_noted(&mut self, noted: Noted, answer: &Answer) {
         let reply = match answer {
             Answer::Appended(Err(why)) => Err(format!("the journal cannot be written: {why}")),
-            _ => Ok(noted.reply),
+            _ => {
+                self.urgent.extend(noted.urgent);
+                Ok(noted.reply)
+            }
         };
         self.remember(&noted.pending, answer);
         self.reply(noted.ticket, reply);
@@ -86,9 +92,11 @@ impl Engine {
         let closed = self.closed_until(&owed, now);
         match (reason, closed) {
             (Some(reason), _) => {
-                self.urgent.extend(owed);
                 let reply = "restarting what is owed".to_owned();
-                self.write_down(ticket, vec![Record::Urged { by, reason }], reply, now);
+                let records = vec![Record::Urged { by, reason }];
+                self.note(records, true, now, |pending| {
+                    Activity::Note(Noted { pending, ticket, reply, urgent: owed })
+                });
             }
             (None, None) => {
                 self.urgent.extend(owed);
@@ -103,20 +111,26 @@ impl Engine {
         }
     }
 
-    fn restart_done(&mut self, ticket: Ticket, by: &str, now: Now) {
+    /// What was written after the person spoke is not covered by it: a batch may have been under way.
+    fn restart_done(&mut self, ticket: Ticket, by: &str, seq: u64, now: Now) {
+        self.urgent.clear();
         let records: Vec<Record> = self
             .services
             .keys()
             .flat_map(|key| self.ledger.debts(key).iter().map(move |owed| (key, owed)))
+            .filter(|(_, owed)| owed.last_write <= seq)
             .map(|(key, owed)| Record::Settled {
                 service: key.clone(),
                 instance: owed.instance.clone(),
                 proof: Proof::Told { by: by.to_owned() },
-                covers: owed.last_write,
+                covers: seq,
             })
             .collect();
         if records.is_empty() {
-            return self.reply(ticket, Ok("no restart is owed".to_owned()));
+            let later = !self.every_debt().is_empty();
+            let reply =
+                if later { "more was written meanwhile; restart it once more" } else { "no restart is owed" };
+            return self.reply(ticket, if later { Err(reply.to_owned()) } else { Ok(reply.to_owned()) });
         }
         let reply = format!("{} settled", records.len());
         self.write_down(ticket, records, reply, now);
@@ -135,7 +149,9 @@ impl Engine {
     }
 
     fn write_down(&mut self, ticket: Ticket, records: Vec<Record>, reply: String, now: Now) {
-        self.note(records, true, now, |pending| Activity::Note(Noted { pending, ticket, reply }));
+        self.note(records, true, now, |pending| {
+            Activity::Note(Noted { pending, ticket, reply, urgent: Vec::new() })
+        });
     }
 
     fn reply(&mut self, ticket: Ticket, reply: Result<String, String>) {

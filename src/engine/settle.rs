@@ -25,7 +25,8 @@ pub(super) struct ServiceState {
     policy: RestartPolicy,
     windows: Windows,
     writes: BTreeMap<Instance, Writes>,
-    last_restart: BTreeMap<Instance, Duration>,
+    /// When the least time since the last restart is over.
+    rested: BTreeMap<Instance, Duration>,
     pub(super) failing: BTreeMap<Instance, (Backoff, String)>,
     pub(super) unready: BTreeMap<Instance, String>,
     /// Instances a goal that ends has tried once.
@@ -42,13 +43,16 @@ impl ServiceState {
             profile: policy.service.clone(),
             policy: policy.restart,
             windows: policy.windows.clone(),
-            writes: debts.iter().map(|debt| (debt.instance.clone(), Writes::inherited(debt, now))).collect(),
-            last_restart: settled
+            writes: debts
                 .iter()
-                .filter(|settled| settled.ours && ago(settled.at) < policy.restart.min_interval)
-                // The monotonic clock of this process may be younger than that restart.
-                .filter_map(|settled| {
-                    Some((settled.instance.clone(), now.mono.checked_sub(ago(settled.at))?))
+                .map(|debt| (debt.instance.clone(), Writes::inherited(debt, &policy.restart, now)))
+                .collect(),
+            rested: settled
+                .iter()
+                .filter(|settled| settled.ours)
+                .map(|settled| {
+                    let rest = policy.restart.min_interval.saturating_sub(ago(settled.at));
+                    (settled.instance.clone(), now.mono + rest)
                 })
                 .collect(),
             failing: BTreeMap::new(),
@@ -100,8 +104,9 @@ impl Engine {
         let owing: Vec<Instance> = self.ledger.debts(key).iter().map(|debt| debt.instance.clone()).collect();
         let Some(service) = self.services.get_mut(key) else { return };
         for instance in owing {
+            let latest = now.mono + service.policy.max_delay;
             let writes = service.writes.entry(instance.clone()).or_insert(Writes {
-                first: now.mono,
+                latest,
                 last: now.mono,
                 seen: true,
             });
@@ -151,7 +156,8 @@ impl Engine {
         let instance = &owed.instance;
         let urgent = self.urgent.contains(&(key.to_owned(), instance.clone()));
         let suspended = self.ledger.suspended.as_ref().is_some_and(|suspension| suspension.holds(now.wall));
-        let writes = service.writes.get(instance).copied().unwrap_or_else(|| Writes::inherited(owed, now));
+        let writes = service.writes.get(instance).copied();
+        let writes = writes.unwrap_or_else(|| Writes::inherited(owed, &service.policy, now));
         let due = match self.mode.goal {
             Goal::Observe | Goal::Once(Restarts::Defer) | Goal::Settle(Restarts::Defer) => None,
             Goal::Once(_) | Goal::Settle(_) if service.tried.contains(instance) => None,
@@ -163,8 +169,8 @@ impl Engine {
             }
             Goal::Run if urgent => Some(now.mono),
             Goal::Run => {
-                let last = service.last_restart.get(instance).copied();
-                debt::due(writes, last, &service.policy, &service.windows, now)
+                let rested = service.rested.get(instance).copied();
+                debt::due(writes, rested, &service.policy, &service.windows, now)
             }
         }?;
         let failing = service.failing.get(instance).map_or(Duration::ZERO, |(backoff, _)| backoff.due);
@@ -236,7 +242,8 @@ impl Engine {
         let seen = seen.into_iter().find(|seen| seen.instance == settle.instance);
         let writes = service.writes.get(&settle.instance).copied();
         let found = self.owed(&settle).zip(seen.as_ref()).and_then(|(owed, seen)| {
-            debt::proof(owed, seen, writes.unwrap_or_else(|| Writes::inherited(owed, now)), now)
+            let writes = writes.unwrap_or_else(|| Writes::inherited(owed, &service.policy, now));
+            debt::proof(owed, seen, writes, settle.asked)
         });
         if let Some(proof) = found {
             return self.settle_by(settle, proof, now);
@@ -252,10 +259,14 @@ impl Engine {
             };
             return self.failed(settle, error, now);
         }
-        settle.before = seen.and_then(|seen| seen.identity);
+        settle.before = seen.as_ref().and_then(|seen| seen.identity.clone());
         let attempt = self.owed(&settle).map_or(0, |owed| owed.attempts) + 1;
-        let record =
-            Record::Restart { service: settle.service.clone(), instance: settle.instance.clone(), attempt };
+        let record = Record::Restart {
+            service: settle.service.clone(),
+            instance: settle.instance.clone(),
+            attempt,
+            seen,
+        };
         self.note(vec![record], true, now, |pending| {
             settle.step = Step::Intent(pending);
             Activity::Settle(settle)
@@ -281,9 +292,14 @@ impl Engine {
             Err(_) => None,
         };
         let identity = seen.as_ref().and_then(|seen| seen.identity.clone());
-        let proof = match (settle.before.clone(), identity) {
+        // What could not be seen before the restart may be known from after the last write.
+        let anchor = self.owed(&settle).and_then(|owed| owed.anchor.as_ref());
+        let before = settle.before.clone().or_else(|| anchor.and_then(|anchor| anchor.identity.clone()));
+        let older = seen.and_then(|seen| seen.age).is_some_and(|age| debt::is_older(age, settle.asked, now));
+        let proof = match (before, identity) {
             (Some(before), Some(now)) if before != now => Some(Proof::NewIdentity { before, now }),
             (Some(_), _) => None,
+            (None, _) if older => None,
             (None, _) => Some(Proof::Succeeded),
         };
         if let Some(proof) = proof {
@@ -324,7 +340,8 @@ impl Engine {
             service.failing.remove(&settle.instance);
             service.told_manual.remove(&settle.instance);
             if !stopped {
-                service.last_restart.insert(settle.instance.clone(), settle.asked);
+                let rested = settle.asked + service.policy.min_interval;
+                service.rested.insert(settle.instance.clone(), rested);
             }
         }
         let name = self.service_name(&settle.service);

@@ -35,6 +35,9 @@ pub struct TargetStatus {
     pub digest: Option<String>,
     /// The git commit in force.
     pub commit: Option<String>,
+    /// Whether a look that was asked for, or a batch, is not over yet.
+    #[serde(default)]
+    pub busy: bool,
     /// Whether everything is as desired, nothing waits and nothing failed.
     pub converged: bool,
     /// Since when the desired directory has errors, and how many.
@@ -55,6 +58,9 @@ pub struct TargetStatus {
     pub parked: usize,
     /// When the next `until` ends.
     pub next_expiry: Option<Timestamp>,
+    /// Users whose access ends within 14 days, with their last day, the first to end first.
+    #[serde(default)]
+    pub expiring: Vec<(String, jiff::civil::Date)>,
 }
 
 /// What a plan waits for.
@@ -109,6 +115,7 @@ pub struct OwedStatus {
 impl Engine {
     /// Says how everything stands.
     pub fn status(&self, now: Now) -> Status {
+        let now = self.as_seen(now);
         let mut status = of_ledger(&self.ledger);
         status.live = true;
         status.journal.clone_from(&self.journal_error);
@@ -168,11 +175,14 @@ impl Engine {
                 && target.parked.is_empty()
         });
         let owed = !self.ledger.debts(&target.policy.service.key).is_empty();
+        // Until a look that was asked for is over, nobody knows.
+        let busy = target.forced || self.activity.writes_to(name);
         TargetStatus {
             name: name.to_owned(),
             digest: target.good.as_ref().map(|good| good.digest().short()),
             commit: target.commit.clone(),
-            converged: quiet && settled && !owed && self.is_applied(name, target),
+            busy,
+            converged: quiet && settled && !busy && !owed && self.is_applied(name, target),
             invalid: target.invalid.as_ref().map(|(since, all)| (*since, all.len())),
             moving: target.moving.as_ref().map(|(since, _)| *since),
             store: target.store.as_ref().map(|(_, why)| why.clone()),
@@ -182,6 +192,7 @@ impl Engine {
             retrying: target.retries.len(),
             parked: target.parked.len(),
             next_expiry: target.next_expiry,
+            expiring: target.ending.iter().map(|one| (one.name.clone(), one.until)).collect(),
         }
     }
 

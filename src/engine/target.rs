@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::expiry::{Ending, Warned};
 use super::retry::Backoff;
 use super::{Start, Watch};
 use crate::desired::Desired;
@@ -27,6 +28,9 @@ pub(super) struct Target {
     pub(super) next_resync: Option<Duration>,
     pub(super) next_refresh: Option<Duration>,
     pub(super) next_expiry: Option<Timestamp>,
+    /// Entries whose access ends soon, and who was warned of.
+    pub(super) ending: Vec<Ending>,
+    pub(super) warned: Warned,
     /// When a window for writes opens that something waits for.
     pub(super) next_window: Option<Timestamp>,
     /// Somebody wants a turn now, with a read of the store.
@@ -65,6 +69,8 @@ impl Target {
             next_resync: None,
             next_refresh: reads.then_some(now.mono),
             next_expiry: None,
+            ending: Vec::new(),
+            warned: Warned::default(),
             next_window: None,
             forced: reads,
             store: None,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::effect::{Effect, Notice};
 use super::event::{Answer, Decision, DesiredRead, ReadFailure};
+use super::expiry;
 use super::retry::Backoff;
 use super::window::Kind;
 use super::{Activity, Engine, Goal, PendingRecords};
@@ -159,15 +160,22 @@ impl Engine {
                 let told = target.moving.is_some();
                 let since = target.moving.as_ref().map_or(now.wall, |(since, _)| *since);
                 target.moving = Some((since, what.clone()));
-                target.forced = false;
                 target.hint(now);
+                let in_force = target.good.is_some();
+                if ends || !in_force {
+                    target.forced = false;
+                    target.next_refresh = target.next_refresh.map(|due| due.max(now.mono + watch.quiet));
+                }
                 if ends && target.turns > PATIENCE {
                     target.finished = true;
                 }
-                // The store may be read all the same: the last good state stays in force.
-                target.next_refresh = target.next_refresh.map(|due| due.max(now.mono + watch.quiet));
                 if !told {
                     self.tell(Notice::Moving { target: name.to_owned(), what });
+                }
+                if !ends && in_force {
+                    // The last good state stays in force: what is due (an expiry, a retry, an approval) is due all
+                    // the same, however long somebody writes, and a stale lock must not stop it for ever.
+                    self.read_live_if_due(name.to_owned(), false, now);
                 }
             }
             ReadFailure::Invalid(diagnostics) => {
@@ -197,7 +205,14 @@ impl Engine {
 
     /// Reads the store if anything but the tick of the clock asks for it.
     fn read_live_if_due(&mut self, name: String, fresh: bool, now: Now) {
-        let Some(target) = self.targets.get(&name) else { return };
+        if self.stopping.is_some() {
+            return self.end_turn(&name);
+        }
+        let Some(target) = self.targets.get_mut(&name) else { return };
+        if target.next_refresh.is_some_and(|due| due <= now.mono) {
+            // What a store refused is tried again at each refresh: its administrator may have given way.
+            target.parked.clear();
+        }
         let due = target.live_due(now).is_some_and(|due| due <= now.mono);
         if fresh || due || target.forced || target.plan.is_none() {
             let target = name.clone();
@@ -239,12 +254,19 @@ impl Engine {
         let zone = target.policy.timezone.clone();
         target.next_expiry =
             desired.iter().filter_map(|entry| entry.expires_at(&zone)).filter(|at| *at > now.wall).min();
+        target.ending = expiry::ending(desired.iter(), &zone, now.wall);
+        let warnings = target.warned.news(&target.ending);
         let applied = target.applied.clone();
         let mut memory = self.ledger.memory(name, applied);
         let policy = &self.targets[name].policy;
         memory.clock_jumped = self.clock_jumped;
         memory.not_effective = self.not_effective(policy);
         let made = Arc::new(plan::plan(&desired, &live, &memory, policy, now));
+        if self.mode.goal == Goal::Run || self.mode.goal == Goal::Observe {
+            for (days, entries) in warnings {
+                self.tell(Notice::Expiring { target: name.to_owned(), days, entries });
+            }
+        }
         if back {
             self.tell(Notice::StoreBack { target: name.to_owned() });
         }
@@ -307,7 +329,8 @@ impl Engine {
 
     /// Makes the plan true as far as guards, windows and back-offs allow, or writes down that nothing is to do.
     fn act(&mut self, name: &str, turn: &Turn, now: Now) {
-        let suspended = self.ledger.suspended.as_ref().is_some_and(|suspension| suspension.holds(now.wall));
+        let suspension = self.ledger.suspended.as_ref().filter(|suspension| suspension.holds(now.wall));
+        let (suspended, resumes) = (suspension.is_some(), suspension.and_then(|suspension| suspension.until));
         let Some(target) = self.targets.get_mut(name) else { return };
         let open = target.policy.windows.open(Kind::Writes, now.wall);
         let mut admitted: Vec<Planned> = turn
@@ -321,10 +344,21 @@ impl Engine {
         target.next_window = None;
         if !admitted.is_empty() && !open {
             target.next_window = target.policy.windows.next_open(Kind::Writes, now.wall);
+        } else if !admitted.is_empty() && suspended {
+            target.next_window = resumes;
+        }
+        if suspended && !admitted.is_empty() {
+            // The end of a suspension is a wake-up.
+            let ends = self.ledger.suspended.as_ref().and_then(|suspension| suspension.until);
+            target.next_window = target.next_window.max(ends);
         }
         if suspended || !open {
             admitted.clear();
             target.retries.clear();
+        }
+        if self.stopping.is_some() {
+            // After the signal no new batch begins.
+            admitted.clear();
         }
         let mut records = self.what_was_learnt(name, &turn.plan);
         if admitted.is_empty() {

@@ -151,6 +151,9 @@ pub enum Record {
         instance: Instance,
         /// Which attempt this is, from 1.
         attempt: u32,
+        /// How the instance was seen right before, after the last write: another identity later proves a restart.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seen: Option<Observed>,
     },
     /// A restart did not work; it is still owed.
     RestartFailed {

@@ -168,6 +168,9 @@ struct OpenBatch {
     done: u64,
     already: u64,
     failed: u64,
+    /// Whether anything of it may have reached the store, of what has an outcome.
+    #[serde(default)]
+    touched: bool,
 }
 
 impl Ledger {
@@ -220,6 +223,7 @@ impl Ledger {
                     done: 0,
                     already: 0,
                     failed: 0,
+                    touched: false,
                 });
             }
             Record::Intent { account, name, to, counted, .. } => {
@@ -230,9 +234,12 @@ impl Ledger {
             Record::Chunk { .. } => self.sent(seq, at),
             Record::Outcome { account, to, outcome, .. } => self.outcome(seq, at, account, *to, outcome),
             Record::End { seen, void, .. } => self.end(at, seen, *void),
-            Record::Restart { service, instance, attempt } => {
+            Record::Restart { service, instance, attempt, seen } => {
                 if let Some(debt) = self.debt(service, instance) {
                     debt.attempts = *attempt;
+                    if debt.anchor.is_none() {
+                        debt.anchor.clone_from(seen);
+                    }
                 }
             }
             Record::RestartFailed { service, instance, why } => {
@@ -345,6 +352,11 @@ impl Ledger {
                     };
                 }
             }
+        }
+        open.touched |= !matches!(outcome, Outcome::NotApplied(_) | Outcome::Missing);
+        if !open.touched && open.sent.is_empty() {
+            // Nothing was written so far. The end of the batch says so as well, but it may never be written.
+            self.services.entry(open.service.clone()).or_default().debts.clone_from(&open.before);
         }
         match outcome {
             Outcome::Done => open.done += 1,

@@ -44,6 +44,25 @@ pub struct Counts {
     pub unreadable: u64,
 }
 
+impl Counts {
+    /// Counts one account that went from one state to another; one that was missing was created.
+    #[must_use]
+    pub fn after(mut self, from: &State, to: Access) -> Self {
+        match from {
+            State::Is(Access::Enabled) => self.enabled = self.enabled.saturating_sub(1),
+            State::Is(Access::Disabled) => self.disabled = self.disabled.saturating_sub(1),
+            State::Mixed => self.mixed = self.mixed.saturating_sub(1),
+            State::Unreadable(_) => self.unreadable = self.unreadable.saturating_sub(1),
+            State::Missing => self.total += 1,
+        }
+        match to {
+            Access::Enabled => self.enabled += 1,
+            Access::Disabled => self.disabled += 1,
+        }
+        self
+    }
+}
+
 impl Live {
     /// Puts the accounts in order and indexes their names.
     ///

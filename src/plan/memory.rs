@@ -69,12 +69,13 @@ impl Memory {
         self.valid(now).any(|approval| approval.changes.contains(&pair))
     }
 
-    /// Tells whether one valid approval names this plan, or every one of its changes.
+    /// Tells whether one valid approval names every change of this plan; a plan without changes, by its id. What was
+    /// made is not in an approval any more, so the same plan tomorrow needs a new one.
     pub fn approves_all(&self, plan: &PlanId, changes: &[(&AccountId, Access)], now: Timestamp) -> bool {
         self.valid(now).any(|approval| {
             let named =
                 |(account, to): &(&AccountId, Access)| approval.changes.contains(&((*account).clone(), *to));
-            approval.plan == *plan || !changes.is_empty() && changes.iter().all(named)
+            if changes.is_empty() { approval.plan == *plan } else { changes.iter().all(named) }
         })
     }
 

@@ -47,10 +47,21 @@ pub fn plans(
     )
 }
 
-/// Writes a value with an indent of two spaces and a line break at the end.
-pub(super) fn write(value: &impl Serialize, out: &mut dyn fmt::Write) -> fmt::Result {
+/// Writes a value with an indent of two spaces and a line break at the end, harmless for a terminal.
+///
+/// # Errors
+/// Only those of `out`.
+pub fn write(value: &impl Serialize, out: &mut dyn fmt::Write) -> fmt::Result {
     serde_json::to_writer_pretty(Escaped(&mut *out), value).map_err(|_| fmt::Error)?;
     out.write_char('\n')
+}
+
+/// Returns a value as [`write`] writes it.
+pub fn text(value: &impl Serialize) -> String {
+    let mut out = String::new();
+    // Writing to a `String` cannot fail.
+    let _ = write(value, &mut out);
+    out
 }
 
 #[derive(Serialize)]

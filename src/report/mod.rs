@@ -4,6 +4,7 @@
 //! no memory of its own. What stands in a report comes from files and mail systems that others write; no
 //! character of it may steer a terminal or a log. This module does not know where a report goes.
 
+pub mod event;
 mod harmless;
 pub mod history;
 pub mod json;

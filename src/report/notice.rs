@@ -53,6 +53,14 @@ pub fn sentence(notice: &Notice) -> (Level, String) {
             (Level::Error, of(target, &what))
         }
         Notice::StoreBack { target } => (Level::Info, of(target, "the store answers again")),
+        Notice::Expiring { target, days, entries } => {
+            let within = if *days == 1 { "a day".to_owned() } else { format!("{days} days") };
+            let users = counted(entries.len(), "user");
+            let who: Vec<String> =
+                entries.iter().map(|(name, until)| format!("{name} (last day {until})")).collect();
+            let who = names(who.iter().map(String::as_str));
+            (Level::Warn, of(target, &format!("POP3 of {users} ends within {within}: {who}")))
+        }
         Notice::Planned { plan } => (Level::Info, planned(plan)),
         Notice::Blocked { plan } => (Level::Warn, blocked(plan)),
         Notice::BatchBegins { target, batch, changes } => {

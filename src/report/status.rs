@@ -54,7 +54,8 @@ pub(super) fn is_converged(status: &Status) -> bool {
         && status.services.iter().all(|service| service.owed.is_empty() && service.unready.is_empty())
 }
 
-fn headline(status: &Status) -> String {
+/// Says in one line whether all is as desired, and if not, what it waits for.
+pub fn headline(status: &Status) -> String {
     let mut waits = Vec::new();
     let mut say = |count: usize, one: &str, many: &str| {
         if count > 0 {
@@ -155,10 +156,15 @@ fn target(target: &TargetStatus, timezone: &TimeZone, out: &mut dyn fmt::Write) 
             writeln!(out, "  writing failed for {}, {word}", counted(count as u64, "account"))?;
         }
     }
-    match target.next_expiry {
-        Some(at) => writeln!(out, "  the next `until` is over {}", moment(at, timezone)),
-        None => Ok(()),
+    if let Some(at) = target.next_expiry {
+        writeln!(out, "  the next `until` is over {}", moment(at, timezone))?;
     }
+    if !target.expiring.is_empty() {
+        let who: Vec<String> =
+            target.expiring.iter().map(|(name, until)| format!("{name} (last day {until})")).collect();
+        writeln!(out, "  access ends within 14 days: {}", names(who.iter().map(String::as_str)))?;
+    }
+    Ok(())
 }
 
 fn plan(plan: &PlanStatus, out: &mut dyn fmt::Write) -> fmt::Result {
@@ -228,7 +234,13 @@ fn owed(
     }
     if !owed.not_effective.is_empty() {
         let who = names(owed.not_effective.iter().map(String::as_str));
-        writeln!(out, "    not effective yet, POP3 still works for {who}")?;
+        match owed.due.filter(|_| !owed.overdue) {
+            Some(due) => {
+                let due = moment(due, timezone);
+                writeln!(out, "    not effective before {due}, POP3 still works for {who}")?;
+            }
+            None => writeln!(out, "    not effective yet, POP3 still works for {who}")?,
+        }
     }
     Ok(())
 }

@@ -42,7 +42,7 @@ pub(crate) fn users(world: &World, count: u32) {
     sqlite(world, &sql);
 }
 
-/// Runs SQL with `sqlite3`, the program that comes with the database.
+/// Runs SQL with the program of `SQLite` itself.
 pub(crate) fn sqlite(world: &World, sql: &str) -> String {
     let mut command = world.command(require("sqlite3"));
     command.args(["-cmd", ".timeout 5000", "users.db"]);

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod bad_input;
+mod commands;
 mod contract;
 mod crash;
 mod daemon;
@@ -14,9 +15,11 @@ mod layouts;
 mod main_job;
 mod manual;
 mod memory;
+mod operate;
 mod readme;
 mod services;
 mod sqlite;
 mod watch;
+mod windows;
 mod worked_example;
 mod world;

@@ -69,6 +69,8 @@ pub(crate) struct Check {
     enabling: bool,
     /// Chunks on disk without outcomes there.
     doubt: BTreeSet<AccountId>,
+    /// Whether an outcome was written down that a crash may take away again.
+    unsynced: bool,
     pub(crate) last_applied: Option<Duration>,
     pub(crate) urged: bool,
     pub(crate) stopped: bool,
@@ -101,6 +103,7 @@ impl Check {
             batch_target: String::new(),
             enabling: false,
             doubt: BTreeSet::new(),
+            unsynced: false,
             last_applied: None,
             urged: false,
             stopped: false,
@@ -123,8 +126,7 @@ impl Check {
     pub(crate) fn recorded(
         &mut self,
         records: &[Record],
-        at: Timestamp,
-        now: Duration,
+        sync: bool,
         units: &[Unit],
     ) -> Result<(), Violation> {
         for record in records {
@@ -153,6 +155,7 @@ impl Check {
                 }
                 Record::Outcome { account, to, outcome, .. } => {
                     self.doubt.remove(account);
+                    self.unsynced = true;
                     if matches!(outcome, Outcome::Done | Outcome::Already) {
                         let target = self.batch_target.clone();
                         for (_, changes) in &mut self.of(&target).approvals {
@@ -171,22 +174,16 @@ impl Check {
                     }
                 }
                 Record::Settled { instance, proof, .. } => {
-                    self.settled(instance, proof, now, units)?;
+                    self.settled(instance, proof, units)?;
                 }
                 _ => {}
             }
         }
-        let _ = at;
+        self.unsynced &= !sync;
         Ok(())
     }
 
-    fn settled(
-        &mut self,
-        instance: &Instance,
-        proof: &Proof,
-        now: Duration,
-        units: &[Unit],
-    ) -> Result<(), Violation> {
+    fn settled(&mut self, instance: &Instance, proof: &Proof, units: &[Unit]) -> Result<(), Violation> {
         let unit = units.iter().find(|unit| unit.instance == *instance).expect("every instance is known");
         let told = matches!(proof, Proof::Told { .. });
         // A person may be wrong, and a stopped service has been started since, with the new state.
@@ -195,16 +192,16 @@ impl Check {
             && *proof != Proof::Stopped
             && self.last_applied.is_some_and(|write| unit.started < write)
         {
-            let what = format!("{instance} counts as restarted by {proof:?}, but it still runs with the state before the last write");
+            let what = format!(
+                "{instance} counts as restarted by {proof:?}, but it still runs with the state before the last write"
+            );
             return broken(4, what);
         }
         let served = self.units.get_mut(instance).expect("every instance is known");
         served.owed = false;
         served.last = served.asked.take().or(served.last);
-        let _ = now;
         if self.units.values().all(|served| !served.owed) {
             self.urged = false;
-            self.doubt.clear();
         }
         Ok(())
     }
@@ -248,7 +245,9 @@ impl Check {
                 return broken(2, format!("{account} is written although it could not be read"));
             }
             None if !creates => return broken(2, format!("{account} is written and was not listed")),
-            Some(found) if names(found).any(|name| name.starts_with("boss") || name.starts_with("health")) => {
+            Some(found)
+                if names(found).any(|name| name.starts_with("boss") || name.starts_with("health")) =>
+            {
                 return broken(8, format!("{account} is written and out of bounds"));
             }
             _ => {}
@@ -260,14 +259,12 @@ impl Check {
         let mut named = false;
         for (name, (access, until)) in model.iter() {
             let folded = name.to_lowercase();
-            let candidates: Vec<&AccountId> = live
-                .values()
-                .filter(|one| names(one).any(|one| one == folded))
-                .map(|one| &one.id)
-                .collect();
+            let candidates: Vec<&AccountId> =
+                live.values().filter(|one| names(one).any(|one| one == folded)).map(|one| &one.id).collect();
             named |= candidates.contains(&account);
             let wanted = if until.is_some_and(|until| day > until) { Access::Disabled } else { *access };
-            let meant = candidates == [account] || creates && candidates.is_empty() && folded == account.as_str();
+            let meant =
+                candidates == [account] || creates && candidates.is_empty() && folded == account.as_str();
             if meant && wanted == change.to {
                 return Ok(());
             }
@@ -337,7 +334,6 @@ impl Check {
         &mut self,
         target: &str,
         change: &Change,
-        outcome: Option<&Outcome>,
         applied: bool,
         wall: Timestamp,
         now: Duration,
@@ -351,8 +347,8 @@ impl Check {
         }
         let known = self.of(target);
         let pair = (change.account.clone(), change.to);
-        let approved = known.approvals.iter().any(|(until, changes)| *until > wall && changes.contains(&pair));
-        let _ = outcome;
+        let approved =
+            known.approvals.iter().any(|(until, changes)| *until > wall && changes.contains(&pair));
         if applied && !approved && counts(change) {
             known.recent.push((wall, change.to));
         }
@@ -362,17 +358,28 @@ impl Check {
     /// What the process knew and had not written down is gone.
     pub(crate) fn crashed(&mut self, shows: Shows) {
         self.intents.clear();
+        self.doubted();
         for served in self.units.values_mut() {
             if shows != Shows::Identity {
                 served.proven = None;
             }
-            (served.answered, served.asked, served.last) = (false, None, served.last);
+            (served.answered, served.asked) = (false, None);
         }
     }
 
     /// An append failed: what it would have said has to be found out again.
     pub(crate) fn not_recorded(&mut self) {
+        self.doubted();
         self.units.values_mut().for_each(|served| (served.proven, served.asked) = (None, None));
+    }
+
+    /// Chunks that were sent and whose outcome nobody knows any more owe a restart.
+    fn doubted(&mut self) {
+        if !self.doubt.is_empty() || self.unsynced {
+            self.units.values_mut().for_each(|served| served.owed = true);
+        }
+        self.doubt.clear();
+        self.unsynced = false;
     }
 
     pub(crate) fn observed(&mut self, units: &[Unit], seen: bool, now: Duration) {
@@ -395,10 +402,9 @@ impl Check {
         now: Duration,
     ) -> Result<(), Violation> {
         self.restarts += 1;
-        let doubt = !self.doubt.is_empty();
         let urged = self.urged;
         let served = self.units.get_mut(instance).expect("every instance is known");
-        if !served.owed && !doubt {
+        if !served.owed {
             return broken(4, format!("{instance} is restarted although nothing was written"));
         }
         if served.proven.is_some() {
@@ -407,7 +413,8 @@ impl Check {
         if let (Some(anchor), Some(looked)) = (&served.anchor, &served.looked)
             && anchor != looked
         {
-            let what = format!("{instance} is restarted although somebody else did that after the last write");
+            let what =
+                format!("{instance} is restarted although somebody else did that after the last write");
             return broken(4, what);
         }
         if let Some(last) = served.last.filter(|last| !urged && now < *last + min_interval) {

@@ -12,7 +12,7 @@ use popgate::engine::effect::Effect;
 use popgate::engine::event::{Answer, Input, Ticket};
 use popgate::engine::{Engine, Mode, Start};
 use popgate::journal::entry::Record;
-use popgate::model::{Live, Now};
+use popgate::model::Now;
 use popgate::plan::Change;
 use popgate::plan::policy::{Limits, Share};
 
@@ -128,7 +128,7 @@ impl History {
 
     fn say(&mut self, what: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
-            let wall = self.base + SignedDuration::try_from(self.now).expect("days") ;
+            let wall = self.base + SignedDuration::try_from(self.now).expect("days");
             trace.push(format!("{:>10.3} {} {}", self.now.as_secs_f64(), wall.strftime("%a %T"), what()));
         }
     }
@@ -180,7 +180,11 @@ impl History {
                 let (_, event) = self.queue.pop_first().expect("there is one");
                 self.happen(event)?;
             } else {
-                let now = if self.bug == Some(Bug::Circles) && self.random.chance(20) { self.clock_back() } else { self.clock() };
+                let now = if self.bug == Some(Bug::Circles) && self.random.chance(20) {
+                    self.clock_back()
+                } else {
+                    self.clock()
+                };
                 if let Some(engine) = &mut self.engine {
                     engine.handle(Input::Tick, now);
                 }
@@ -274,7 +278,9 @@ impl History {
     /// The process is gone; it comes back by itself.
     fn leave(&mut self, crashed: bool) {
         self.engine = None;
-        self.queue.retain(|_, event| !matches!(event, Event::Perform(_) | Event::Answer(..) | Event::Crash | Event::Boot));
+        self.queue.retain(|_, event| {
+            !matches!(event, Event::Perform(_) | Event::Answer(..) | Event::Crash | Event::Boot)
+        });
         if crashed {
             self.disk.crash(&mut self.random);
         } else {
@@ -291,9 +297,11 @@ impl History {
     fn boot(&mut self) -> Result<(), Violation> {
         let text = self.random.chance(250);
         let mut ledger = self.disk.fold(text);
-        let start = Record::Start { version: "sim".to_owned(), by: "sim".to_owned(), command: "run".to_owned() };
+        let start =
+            Record::Start { version: "sim".to_owned(), by: "sim".to_owned(), command: "run".to_owned() };
         let at = self.wall().max(ledger.wall.unwrap_or(Timestamp::MIN));
-        let Ok(seq) = self.disk.append(at, std::slice::from_ref(&start), false, false, &mut self.random) else {
+        let Ok(seq) = self.disk.append(at, std::slice::from_ref(&start), false, false, &mut self.random)
+        else {
             // The daemon ends at once, and is started again later.
             self.schedule(Duration::from_secs(30), Event::Boot);
             return Ok(());
@@ -331,10 +339,6 @@ impl History {
         self.engine = Some(engine);
         self.say(|| "the process starts".to_owned());
         Ok(())
-    }
-
-    fn running(&self, target: &str) -> Option<Live> {
-        self.targets[target].store.read(false, &mut Random::new(0)).ok()
     }
 }
 

@@ -80,7 +80,8 @@ fn fail(seed: u64, violation: &check::Violation) -> ! {
 #[test]
 fn every_deliberate_bug_is_found() {
     for (bug, invariant) in Bug::ALL {
-        let found = (0..PATIENCE).find_map(|seed| play(seed, Some(bug), false).0.err().map(|broken| (seed, broken)));
+        let found =
+            (0..PATIENCE).find_map(|seed| play(seed, Some(bug), false).0.err().map(|broken| (seed, broken)));
         let Some((seed, broken)) = found else { panic!("{bug:?} was not found in {PATIENCE} histories") };
         println!("{bug:?}: history {seed}: {}", broken.what);
         assert_eq!(broken.invariant, invariant, "{bug:?} in history {seed}: {}", broken.what);

@@ -37,7 +37,14 @@ pub(crate) struct Attempt {
 
 impl Unit {
     pub(crate) fn new(instance: Instance, shows: Shows) -> Self {
-        Self { instance, shows, running: true, started: Duration::ZERO, run: 1, changing_until: Duration::ZERO }
+        Self {
+            instance,
+            shows,
+            running: true,
+            started: Duration::ZERO,
+            run: 1,
+            changing_until: Duration::ZERO,
+        }
     }
 
     pub(crate) fn start_anew(&mut self, now: Duration) {
@@ -68,15 +75,14 @@ impl Unit {
 
     pub(crate) fn restart(&mut self, now: Duration, faults: bool, random: &mut Random) -> Attempt {
         let soon = random.millis(50, 3000);
-        let error = |what: &str| {
-            Err(ServiceError { what: what.to_owned(), fault: Fault::TRANSIENT, help: None })
-        };
+        let error =
+            |what: &str| Err(ServiceError { what: what.to_owned(), fault: Fault::TRANSIENT, help: None });
         let fate = if faults { random.below(10) } else { 9 };
         let (answer, happened, takes) = match fate {
             0 => (error("it did not stop"), false, soon),
             1 => (error("no answer in time"), random.chance(500), Duration::from_secs(60)),
             // It says that all is well, and the old run is still there.
-            2 if self.shows == Shows::Identity => (Ok(()), false, soon),
+            2 if self.shows != Shows::Nothing => (Ok(()), false, soon),
             3 => {
                 self.changing_until = now + random.millis(1000, 20_000);
                 (Ok(()), true, soon)

@@ -42,8 +42,9 @@ impl Setup {
     pub(crate) fn new(seed: u64, random: &mut Random) -> Self {
         let shows = random.pick(&[Shows::Identity, Shows::Identity, Shows::Age, Shows::Nothing]);
         let count = 1 + random.below(2);
-        let instances: Vec<Instance> =
-            (0..count).map(|number| Instance { server: format!("s{number}"), service: SERVICE.to_owned() }).collect();
+        let instances: Vec<Instance> = (0..count)
+            .map(|number| Instance { server: format!("s{number}"), service: SERVICE.to_owned() })
+            .collect();
         let restart = RestartPolicy {
             quiet: random.pick(&[Duration::from_secs(1), Duration::from_secs(30)]),
             max_delay: Duration::from_mins(15),

@@ -191,7 +191,11 @@ impl Store {
         }
         match self.accounts.get_mut(&change.account) {
             None if self.creates && change.from == State::Missing => {
-                self.put(change.account.as_str(), &format!("alias of {}", change.account), State::Is(change.to));
+                self.put(
+                    change.account.as_str(),
+                    &format!("alias of {}", change.account),
+                    State::Is(change.to),
+                );
                 Outcome::Done
             }
             None => Outcome::Missing,

@@ -249,3 +249,17 @@ fn names_from_outside_start_no_line_in_the_log() {
     let (_, text) = batch(vec![(change("a\nbatch 9: \u{1b}[2J\u{202e}", Access::Disabled), Outcome::Done)]);
     assert!(text.ends_with(r"disabled a\u{a}batch 9: \u{1b}[2J\u{202e}"), "{text}");
 }
+
+#[test]
+fn an_end_that_is_near_names_who_and_when() {
+    let entries = vec![("scanner@x".to_owned(), jiff::civil::date(2026, 8, 30))];
+    let notice = |days| Notice::Expiring { target: "default".to_owned(), days, entries: entries.clone() };
+    assert_eq!(
+        sentence(&notice(14)),
+        (
+            Level::Warn,
+            "target default: POP3 of 1 user ends within 14 days: scanner@x (last day 2026-08-30)".to_owned()
+        )
+    );
+    assert!(sentence(&notice(1)).1.contains("ends within a day"), "{:?}", sentence(&notice(1)));
+}

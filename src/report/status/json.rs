@@ -39,6 +39,7 @@ fn target(target: &TargetStatus) -> Value {
         "retrying": target.retrying,
         "parked": target.parked,
         "next_expiry": target.next_expiry,
+        "expiring": target.expiring.iter().map(|(name, until)| json!({ "name": name, "until": until })).collect::<Vec<_>>(),
     })
 }
 

@@ -92,6 +92,7 @@ fn everything_that_waits_or_fails_is_told() {
     let mut status = converged();
     let target = &mut status.targets[0];
     target.converged = false;
+    target.expiring = vec![("scanner@x".to_owned(), jiff::civil::date(2026, 8, 30))];
     target.invalid = Some((at("2026-08-22T10:01:00Z"), 3));
     target.moving = Some(at("2026-08-22T10:01:30Z"));
     target.store = Some("opening users.db: it is locked".to_owned());
@@ -136,11 +137,12 @@ target onprem
   writing failed for 1 account, tried again
   writing failed for 2 accounts, waiting for somebody
   the next `until` is over 2027-01-01 00:00:00
+  access ends within 14 days: scanner@x (last day 2026-08-30)
 
 service MSExchangePOP3
   restart of MSExchangePOP3 on ex01 owed since 2026-08-22 10:02:00 for 3 accounts, due 2026-08-22 22:00:00
     the last attempt failed: it timed out
-    not effective yet, POP3 still works for bob@x, kim@x
+    not effective before 2026-08-22 22:00:00, POP3 still works for bob@x, kim@x
   MSExchangePOP3 on ex02 runs anew and does not serve: no banner
   MSExchangePOP3 restarted 2026-08-22 10:03:10: it runs anew as 4711
 times are in UTC
@@ -283,6 +285,7 @@ fn the_json_has_every_field_under_a_stable_name() {
                 "retrying": 0,
                 "parked": 0,
                 "next_expiry": "2027-01-01T00:00:00Z",
+                "expiring": [],
             }],
             "services": [{
                 "name": "MSExchangePOP3",

@@ -27,7 +27,8 @@ impl History {
                 return broken(0, "the files are read more than sixty times in ten seconds");
             }
         }
-        let before = if self.random.chance(50) { self.random.millis(100, 8000) } else { self.random.millis(1, 60) };
+        let before =
+            if self.random.chance(50) { self.random.millis(100, 8000) } else { self.random.millis(1, 60) };
         self.say(|| format!("effect {}", shorten(&format!("{effect:?}"))));
         self.schedule(before, Event::Perform(Box::new(effect)));
         if self.faults && self.random.chance(8) {
@@ -83,7 +84,11 @@ impl History {
                     fault: popgate::model::Fault::TRANSIENT,
                     help: None,
                 };
-                self.answer(ticket, Duration::ZERO, Answer::Observed(if failed { Err(error) } else { Ok(seen) }));
+                self.answer(
+                    ticket,
+                    Duration::ZERO,
+                    Answer::Observed(if failed { Err(error) } else { Ok(seen) }),
+                );
             }
             Effect::Restart { ticket, instance, .. } => {
                 let interval = self.targets.values().next().expect("one").policy.restart.min_interval;
@@ -126,7 +131,9 @@ impl History {
         let store = &self.targets[target].store;
         let live = store.read(faults, &mut self.random);
         self.check.read(target, live.as_ref().ok());
-        if self.restless && let Ok(live) = &live {
+        if self.restless
+            && let Ok(live) = &live
+        {
             let turned = |account: &Account| {
                 let state = match account.state {
                     State::Is(Access::Enabled) => State::Is(Access::Disabled),
@@ -159,7 +166,7 @@ impl History {
         }
         let appended = self.disk.append(at, &records, sync, self.faults, &mut self.random);
         if appended.is_ok() {
-            self.check.recorded(&records, at, self.now, &self.units)?;
+            self.check.recorded(&records, sync, &self.units)?;
         } else {
             self.check.not_recorded();
         }
@@ -194,8 +201,7 @@ impl History {
         let written = world.store.write(chunk, faults, &mut self.random);
         self.say(|| format!("WRITE {target}: {:?} {:?}", written.outcomes, written.applied));
         for (number, change) in chunk.iter().enumerate() {
-            let outcome = written.outcomes.get(number);
-            self.check.applied(target, change, outcome, written.applied[number], wall, now)?;
+            self.check.applied(target, change, written.applied[number], wall, now)?;
         }
         Ok(written.outcomes)
     }

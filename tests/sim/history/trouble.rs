@@ -123,7 +123,8 @@ impl History {
         let (by, reason) = ("op".to_owned(), "because".to_owned());
         match self.random.below(8) {
             0 => {
-                let lasts = SignedDuration::from_mins(1 + i64::try_from(self.random.below(90)).expect("small"));
+                let lasts =
+                    SignedDuration::from_mins(1 + i64::try_from(self.random.below(90)).expect("small"));
                 let until = self.random.chance(700).then(|| self.wall() + lasts);
                 self.command(Command::Suspend { by, reason, until });
             }
