@@ -70,6 +70,8 @@ pub(super) struct Settle {
     instance: Instance,
     /// The identity right before the restart, if the service shows one.
     before: Option<String>,
+    /// Whether the service shows anything of its runs, as far as it could be looked at.
+    shows: bool,
     /// When the restart was asked for.
     asked: Duration,
     step: Step,
@@ -194,8 +196,14 @@ impl Engine {
         if let Some(state) = self.services.get_mut(&service) {
             state.tried.insert(instance.clone());
         }
-        let settle =
-            Settle { service: service.clone(), instance, before: None, asked: now.mono, step: Step::Look };
+        let settle = Settle {
+            service: service.clone(),
+            instance,
+            before: None,
+            shows: false,
+            asked: now.mono,
+            step: Step::Look,
+        };
         self.emit(|ticket| Effect::Observe { ticket, service }, Activity::Settle(Box::new(settle)));
     }
 
@@ -259,6 +267,7 @@ impl Engine {
             };
             return self.failed(settle, error, now);
         }
+        settle.shows = seen.as_ref().is_some_and(shows_runs);
         settle.before = seen.as_ref().and_then(|seen| seen.identity.clone());
         let attempt = self.owed(&settle).map_or(0, |owed| owed.attempts) + 1;
         let record = Record::Restart {
@@ -286,14 +295,17 @@ impl Engine {
 
     /// The service reported success. One that shows its identity must show a new one.
     fn looked_again(&mut self, settle: Box<Settle>, seen: Result<Vec<Observed>, ServiceError>, now: Now) {
+        let anchor = self.owed(&settle).and_then(|owed| owed.anchor.as_ref());
         let seen = match seen {
             Ok(seen) => seen.into_iter().find(|seen| seen.instance == settle.instance),
-            Err(error) if settle.before.is_some() => return self.failed(settle, error, now),
+            // A service that can show more than its word is asked again; of any other its word is all there is.
+            Err(error) if settle.shows || anchor.is_some_and(shows_runs) => {
+                return self.failed(settle, error, now);
+            }
             Err(_) => None,
         };
         let identity = seen.as_ref().and_then(|seen| seen.identity.clone());
         // What could not be seen before the restart may be known from after the last write.
-        let anchor = self.owed(&settle).and_then(|owed| owed.anchor.as_ref());
         let before = settle.before.clone().or_else(|| anchor.and_then(|anchor| anchor.identity.clone()));
         let older = seen.and_then(|seen| seen.age).is_some_and(|age| debt::is_older(age, settle.asked, now));
         let proof = match (before, identity) {
@@ -413,6 +425,10 @@ impl Engine {
     fn service_name(&self, key: &str) -> String {
         self.services.get(key).map(|service| service.profile.name.clone()).unwrap_or_default()
     }
+}
+
+fn shows_runs(seen: &Observed) -> bool {
+    seen.identity.is_some() || seen.age.is_some()
 }
 
 fn in_words(error: &ServiceError) -> String {

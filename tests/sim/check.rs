@@ -14,6 +14,9 @@ use popgate::services::Instance;
 use crate::files::Model;
 use crate::service::{Shows, Unit};
 
+/// How long an effect is under way at most; the engine counts from when it asked.
+const SLOW: Duration = Duration::from_secs(20);
+
 /// A broken promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
@@ -73,6 +76,8 @@ pub(crate) struct Check {
     unsynced: bool,
     pub(crate) last_applied: Option<Duration>,
     pub(crate) urged: bool,
+    /// Whether the last look at the service worked.
+    pub(crate) seen: bool,
     pub(crate) stopped: bool,
     pub(crate) writes: usize,
     pub(crate) restarts: usize,
@@ -106,6 +111,7 @@ impl Check {
             unsynced: false,
             last_applied: None,
             urged: false,
+            seen: false,
             stopped: false,
             writes: 0,
             restarts: 0,
@@ -130,18 +136,11 @@ impl Check {
         units: &[Unit],
     ) -> Result<(), Violation> {
         for record in records {
+            self.remembered(record);
             match record {
-                Record::Good { target, digest, .. } => self.of(target).good = Some(*digest),
-                Record::Applied { target, digest, .. } => self.of(target).applied = Some(*digest),
-                Record::Contact { target } => self.of(target).contact = true,
-                Record::Approved { target, approval } => {
-                    let approval = (approval.until, approval.changes.clone());
-                    self.of(target).approvals.push(approval);
-                }
-                Record::Batch { target, batch, .. } => {
+                Record::Batch { batch, .. } => {
                     self.intents.clear();
                     (self.batch, self.enabling) = (*batch, false);
-                    self.batch_target.clone_from(target);
                 }
                 Record::Intent { batch, account, to, .. } => {
                     self.intents.push((*batch, account.clone(), *to));
@@ -153,15 +152,9 @@ impl Check {
                         served.anchor = None;
                     }
                 }
-                Record::Outcome { account, to, outcome, .. } => {
+                Record::Outcome { account, outcome, .. } => {
                     self.doubt.remove(account);
                     self.unsynced = true;
-                    if matches!(outcome, Outcome::Done | Outcome::Already) {
-                        let target = self.batch_target.clone();
-                        for (_, changes) in &mut self.of(&target).approvals {
-                            changes.remove(&(account.clone(), *to));
-                        }
-                    }
                     if !matches!(outcome, Outcome::NotApplied(_) | Outcome::Missing) {
                         self.units.values_mut().for_each(|served| served.owed = true);
                     }
@@ -181,6 +174,35 @@ impl Check {
         }
         self.unsynced &= !sync;
         Ok(())
+    }
+
+    /// What a new process finds in the journal.
+    pub(crate) fn reread<'a>(&mut self, records: impl Iterator<Item = &'a Record>) {
+        for known in self.targets.values_mut() {
+            (known.good, known.applied) = (None, None);
+            known.approvals.clear();
+        }
+        records.for_each(|record| self.remembered(record));
+    }
+
+    fn remembered(&mut self, record: &Record) {
+        match record {
+            Record::Good { target, digest, .. } => self.of(target).good = Some(*digest),
+            Record::Applied { target, digest, .. } => self.of(target).applied = Some(*digest),
+            Record::Contact { target } => self.of(target).contact = true,
+            Record::Approved { target, approval } => {
+                let approval = (approval.until, approval.changes.clone());
+                self.of(target).approvals.push(approval);
+            }
+            Record::Batch { target, .. } => self.batch_target.clone_from(target),
+            Record::Outcome { account, to, outcome: Outcome::Done | Outcome::Already, .. } => {
+                let target = self.batch_target.clone();
+                for (_, changes) in &mut self.of(&target).approvals {
+                    changes.remove(&(account.clone(), *to));
+                }
+            }
+            _ => {}
+        }
     }
 
     fn settled(&mut self, instance: &Instance, proof: &Proof, units: &[Unit]) -> Result<(), Violation> {
@@ -263,8 +285,8 @@ impl Check {
                 live.values().filter(|one| names(one).any(|one| one == folded)).map(|one| &one.id).collect();
             named |= candidates.contains(&account);
             let wanted = if until.is_some_and(|until| day > until) { Access::Disabled } else { *access };
-            let meant =
-                candidates == [account] || creates && candidates.is_empty() && folded == account.as_str();
+            let meant = candidates == [account]
+                || creates && candidates.is_empty() && folded == account.as_str().to_lowercase();
             if meant && wanted == change.to {
                 return Ok(());
             }
@@ -383,6 +405,7 @@ impl Check {
     }
 
     pub(crate) fn observed(&mut self, units: &[Unit], seen: bool, now: Duration) {
+        self.seen = seen;
         for unit in units {
             let served = self.units.get_mut(&unit.instance).expect("every instance is known");
             let up = unit.running && unit.shows == Shows::Identity;
@@ -417,7 +440,7 @@ impl Check {
                 format!("{instance} is restarted although somebody else did that after the last write");
             return broken(4, what);
         }
-        if let Some(last) = served.last.filter(|last| !urged && now < *last + min_interval) {
+        if let Some(last) = served.last.filter(|last| !urged && now + SLOW < *last + min_interval) {
             let what = format!("{instance} is restarted {:?} after the last time", now.saturating_sub(last));
             return broken(4, what);
         }

@@ -295,6 +295,7 @@ impl History {
     }
 
     fn boot(&mut self) -> Result<(), Violation> {
+        self.check.reread(self.disk.lines.iter().map(|(_, record)| record));
         let text = self.random.chance(250);
         let mut ledger = self.disk.fold(text);
         let start =

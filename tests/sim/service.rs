@@ -73,7 +73,14 @@ impl Unit {
         format!("run {}", self.run)
     }
 
-    pub(crate) fn restart(&mut self, now: Duration, faults: bool, random: &mut Random) -> Attempt {
+    /// `seen` says whether the last look at it worked; one that nobody saw is not believed to lie.
+    pub(crate) fn restart(
+        &mut self,
+        now: Duration,
+        seen: bool,
+        faults: bool,
+        random: &mut Random,
+    ) -> Attempt {
         let soon = random.millis(50, 3000);
         let error =
             |what: &str| Err(ServiceError { what: what.to_owned(), fault: Fault::TRANSIENT, help: None });
@@ -82,7 +89,7 @@ impl Unit {
             0 => (error("it did not stop"), false, soon),
             1 => (error("no answer in time"), random.chance(500), Duration::from_mins(1)),
             // It says that all is well, and the old run is still there.
-            2 if self.shows != Shows::Nothing => (Ok(()), false, soon),
+            2 if seen && self.shows != Shows::Nothing => (Ok(()), false, soon),
             3 => {
                 self.changing_until = now + random.millis(1000, 20_000);
                 (Ok(()), true, soon)

@@ -48,7 +48,7 @@ impl Setup {
         let restart = RestartPolicy {
             quiet: random.pick(&[Duration::from_secs(1), Duration::from_secs(30)]),
             max_delay: Duration::from_mins(15),
-            min_interval: random.pick(&[Duration::from_secs(10), Duration::from_mins(10)]),
+            min_interval: random.pick(&[Duration::from_mins(1), Duration::from_mins(10)]),
         };
         let windows = windows(random);
         let profile = Profile {
@@ -68,9 +68,9 @@ impl Setup {
             let chunk_size = 1 + random.below(4);
             targets.insert((*name).to_owned(), TargetWorld { policy, chunk_size, store, files });
         }
-        // In the afternoon, so that the day may end while faults go on, and never later.
-        let base: Timestamp = "2030-03-04T16:00:00Z".parse().expect("a time");
-        let base = base + SignedDuration::from_mins(i64::try_from(random.below(470)).expect("small"));
+        // In the evening, so that the day may end while faults go on, and never later.
+        let base: Timestamp = "2030-03-04T19:00:00Z".parse().expect("a time");
+        let base = base + SignedDuration::from_mins(i64::try_from(random.below(290)).expect("small"));
         let watch = Watch {
             quiet: Duration::from_millis(500),
             max_wait: Duration::from_secs(5),

@@ -43,11 +43,15 @@ impl History {
         self.until(self.now + Duration::from_mins(10))?;
         let by = "op".to_owned();
         self.command(Command::Resume { by: by.clone(), reason: "over".to_owned() });
-        // A person who restarts does so in the end.
         let approves = self.random.chance(500);
         let end = self.now + PATIENCE;
         while self.now < end {
             self.until(self.now + Duration::from_mins(20))?;
+            // Every `until` of this history must be over before nothing may happen any more.
+            let today = TimeZone::UTC.to_datetime(self.settled_wall().min(self.wall())).date();
+            if today > TimeZone::UTC.to_datetime(self.base).date() && self.converged(approves).is_ok() {
+                break;
+            }
             if approves {
                 for target in self.targets.keys().cloned().collect::<Vec<_>>() {
                     self.approve(&target);
@@ -71,7 +75,7 @@ impl History {
         }
     }
 
-    fn converged(&mut self, approves: bool) -> Result<(), Violation> {
+    fn converged(&self, approves: bool) -> Result<(), Violation> {
         let day = TimeZone::UTC.to_datetime(self.settled_wall()).date();
         let Some(engine) = &self.engine else { return broken(3, "the process never came back") };
         if let Some(debt) = engine.ledger().debts(SERVICE).first() {

@@ -96,7 +96,7 @@ impl History {
                 let (now, faults) = (self.now, self.faults);
                 let unit = self.units.iter_mut().find(|unit| unit.instance == instance);
                 let unit = unit.expect("every instance is known");
-                let attempt = unit.restart(now, faults, &mut self.random);
+                let attempt = unit.restart(now, self.check.seen, faults, &mut self.random);
                 self.check.restarted(&instance, attempt.answer.is_ok(), attempt.happened, now);
                 self.say(|| format!("RESTART of {instance}: {} {:?}", attempt.happened, attempt.answer));
                 self.answer(ticket, attempt.takes, Answer::Restarted(attempt.answer));
