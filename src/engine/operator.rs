@@ -55,12 +55,11 @@ impl Engine {
     }
 
     pub(super) fn operator_noted(&mut self, noted: Noted, answer: &Answer) {
-        let reply = match answer {
-            Answer::Appended(Err(why)) => Err(format!("the journal cannot be written: {why}")),
-            _ => {
-                self.urgent.extend(noted.urgent);
-                Ok(noted.reply)
-            }
+        let reply = if let Answer::Appended(Err(why)) = answer {
+            Err(format!("the journal cannot be written: {why}"))
+        } else {
+            self.urgent.extend(noted.urgent);
+            Ok(noted.reply)
         };
         self.remember(&noted.pending, answer);
         self.reply(noted.ticket, reply);

@@ -409,7 +409,8 @@ impl Engine {
             if !gone.is_empty() {
                 records.push(Record::Unbind { target: name.to_owned(), names: gone });
             }
-            records.push(Record::Applied { target: name.to_owned(), digest: plan.digest, except });
+            let accepted = plan.accepted().filter(|name| !made.contains(name)).collect();
+            records.push(Record::Applied { target: name.to_owned(), digest: plan.digest, except, accepted });
         }
         records
     }

@@ -43,6 +43,9 @@ pub enum Record {
         digest: Digest,
         /// Folded names of entries that are not satisfied.
         except: Vec<String>,
+        /// Those of them whose `until` was accepted before its day, and is over without having been acted on yet.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        accepted: Vec<String>,
     },
     /// popgate met this store.
     Contact {

@@ -83,6 +83,9 @@ pub struct Mark {
     pub at: Timestamp,
     /// Folded names of entries that were not satisfied.
     pub except: BTreeSet<String>,
+    /// Those of them whose `until` was accepted before its day, and is over without having been acted on yet.
+    #[serde(default)]
+    pub accepted: BTreeSet<String>,
 }
 
 /// How a batch ended.
@@ -189,9 +192,10 @@ impl Ledger {
                 target.good = Some(*digest);
                 target.commit.clone_from(commit);
             }
-            Record::Applied { target, digest, except } => {
+            Record::Applied { target, digest, except, accepted } => {
                 let except = except.iter().cloned().collect();
-                self.target(target).applied = Some(Mark { digest: *digest, at, except });
+                let accepted = accepted.iter().cloned().collect();
+                self.target(target).applied = Some(Mark { digest: *digest, at, except, accepted });
             }
             Record::Contact { target } => self.target(target).contact = true,
             Record::Bind { target, names } => self.target(target).bindings.extend(names.iter().cloned()),
@@ -283,6 +287,7 @@ impl Ledger {
             desired,
             at: mark.at,
             except: mark.except.clone(),
+            accepted: mark.accepted.clone(),
         });
         Memory {
             applied,

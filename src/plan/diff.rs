@@ -161,8 +161,11 @@ impl Diff<'_> {
             return false;
         };
         let then = self.policy.timezone.to_datetime(applied.at).date();
+        let in_time = |before: &Entry| {
+            before.access_on(then) == Access::Enabled || applied.accepted.contains(&fold(&entry.name))
+        };
         let before = applied.desired.get(&entry.name);
-        before.is_some_and(|before| before.until == entry.until && before.access_on(then) == Access::Enabled)
+        before.is_some_and(|before| before.until == entry.until && in_time(before))
     }
 
     fn absent(&mut self, entry: &Entry, resolved: &Resolved<'_>) {

@@ -45,6 +45,8 @@ pub struct Applied {
     pub at: Timestamp,
     /// Folded names of entries that were not satisfied.
     pub except: BTreeSet<String>,
+    /// Those of them whose `until` was accepted before its day, and is over without having been acted on yet.
+    pub accepted: BTreeSet<String>,
 }
 
 /// Somebody's word that these changes may be made.

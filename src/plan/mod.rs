@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::desired::Desired;
 use crate::model::{Access, AccountId, Counts, Digest, Live, Now, Origin, State};
+use crate::name::fold;
 
 pub use effect::{Due, Effect};
 pub use guard::{Guard, Verdict};
@@ -80,8 +81,10 @@ impl Cause {
 pub struct PlanId(String);
 
 impl PlanId {
-    /// Computes the id of these changes, which must be in a deterministic order.
+    /// Computes the id of these changes, in whatever order they come.
     pub fn of<'a>(target: &str, changes: impl Iterator<Item = (&'a AccountId, Access)>) -> Self {
+        let mut changes: Vec<_> = changes.collect();
+        changes.sort_unstable();
         let mut hash = Sha256::new();
         let mut part = |text: &str| {
             hash.update((text.len() as u64).to_be_bytes());
@@ -287,6 +290,14 @@ impl Plan {
     /// Iterates over the changes that may be made now.
     pub fn admitted(&self) -> impl Iterator<Item = &Planned> {
         self.changes.iter().filter(|planned| !planned.waits)
+    }
+
+    /// Iterates over the folded names of entries whose `until` was accepted before its day and is over now. Until
+    /// they are acted on, this has to be remembered.
+    pub fn accepted(&self) -> impl Iterator<Item = String> {
+        let accepted =
+            |planned: &&Planned| matches!(planned.change.cause, Cause::Expired(_)) && !planned.counted;
+        self.changes.iter().filter(accepted).map(|planned| fold(&planned.change.name))
     }
 
     /// Tells whether a guard holds anything back, or refuses the desired state as a whole.

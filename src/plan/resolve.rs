@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::memory::Memory;
-use super::policy::Policy;
+use super::policy::{Missing, Policy};
 use super::{Blocked, BlockedBecause, PlanId};
 use crate::desired::{Desired, Entry};
 use crate::diagnostic::{Diagnostic, Severity, codes};
@@ -82,7 +82,13 @@ pub(super) fn resolve<'a>(
         |entry: &Entry, why| Blocked { name: entry.name.to_string(), origin: desired.origin(entry), why };
     for entry in desired.iter() {
         match live.resolve(&entry.name) {
-            Match::None => resolved.missing.push(entry),
+            Match::None => {
+                // Nobody has the name now. Whoever gets it next must not inherit the entry.
+                let folded = fold(&entry.name);
+                let meant = unbound(&folded, entry, memory).filter(|_| policy.missing == Missing::Report);
+                resolved.bind.extend(meant.map(|was| (folded, was)));
+                resolved.missing.push(entry);
+            }
             Match::One(account) => {
                 *entries_of.entry(&account.id).or_default() += 1;
                 resolved.named.insert(&account.id);
@@ -111,7 +117,7 @@ pub(super) fn resolve<'a>(
         let folded = fold(&entry.name);
         let bound = bound_to(&folded, entry, account, memory);
         match bound {
-            Some(was) if was != account.id => {
+            Some(was) if !same_account(&was, account) => {
                 let to = entry.access_on(today);
                 // An edited entry was looked at by somebody; so was an approved one.
                 let applied = memory.applied.as_ref().and_then(|applied| applied.desired.get(&folded));
@@ -152,13 +158,25 @@ fn group_doubled<'a>(
     doubled
 }
 
-/// Which account a name meant before. A name that was satisfied without a binding meant the account of that id.
+/// Which account a name meant before, if that is not the one it means now anyway.
 fn bound_to(folded: &str, entry: &Entry, account: &Account, memory: &Memory) -> Option<AccountId> {
-    if let Some(bound) = memory.bindings.get(folded) {
-        return Some(bound.clone());
+    let bound = memory.bindings.get(folded).cloned();
+    bound.or_else(|| unbound(folded, entry, memory).filter(|was| !same_account(was, account)))
+}
+
+/// A name that was satisfied without a binding meant the account of that id.
+fn unbound(folded: &str, entry: &Entry, memory: &Memory) -> Option<AccountId> {
+    if memory.bindings.contains_key(folded) {
+        return None;
     }
     let before = memory.satisfied(folded)?;
-    (before.means_same(entry) && fold(account.id.as_str()) != folded).then(|| AccountId::new(&*before.name))
+    before.means_same(entry).then(|| AccountId::new(&*before.name))
+}
+
+/// A binding may hold an id as an entry spells it. Two accounts whose ids differ in nothing else share a name, so
+/// neither is ever bound.
+fn same_account(bound: &AccountId, account: &Account) -> bool {
+    *bound == account.id || fold(bound.as_str()) == fold(account.id.as_str())
 }
 
 /// Refuses entries whose very name the policy ignores or protects: an error that can be seen offline.

@@ -57,6 +57,11 @@ impl World {
         self
     }
 
+    fn without(mut self, id: &str) -> Self {
+        self.accounts.retain(|account| account.id.as_str() != id);
+        self
+    }
+
     /// So many accounts `name-0`, `name-1`, … that are all in one state.
     fn with_many(mut self, name: &str, count: usize, state: &State) -> Self {
         self.accounts.extend((0..count).map(|n| account(&format!("{name}-{n}"), &[], state.clone())));
@@ -69,6 +74,7 @@ impl World {
             desired: listing(entries),
             at: at(when),
             except: except.iter().map(|&name| name.to_owned()).collect(),
+            accepted: BTreeSet::new(),
         });
         self
     }
@@ -111,19 +117,31 @@ impl World {
         let mut made = BTreeSet::new();
         for planned in plan.admitted() {
             let change = &planned.change;
-            made.insert(crate::name::fold(&change.name));
+            made.insert(fold(&change.name));
             match self.accounts.iter_mut().find(|account| account.id == change.account) {
                 Some(account) => account.state = State::Is(change.to),
                 None => self.accounts.push(account(change.account.as_str(), &[], State::Is(change.to))),
             }
         }
+        self.memory.contact = true;
+        self.remember(plan, &made)
+    }
+
+    /// Looks, and may not write: a window is closed, or somebody suspended all writing.
+    fn without_writing(self) -> Self {
+        let plan = self.plan();
+        self.remember(plan, &BTreeSet::new())
+    }
+
+    fn remember(mut self, plan: Plan, made: &BTreeSet<String>) -> Self {
         self.memory.bindings.extend(plan.bind.iter().cloned());
         if !plan.is_doubted() {
             self.memory.counts = Some(plan.counts);
+            let accepted = plan.accepted().filter(|name| !made.contains(name)).collect();
             let except = plan.unsatisfied.into_iter().filter(|name| !made.contains(name)).collect();
-            self.memory.applied = Some(Applied { desired: self.desired.clone(), at: self.now, except });
+            let desired = self.desired.clone();
+            self.memory.applied = Some(Applied { desired, at: self.now, except, accepted });
         }
-        self.memory.contact = true;
         self
     }
 }
@@ -139,8 +157,7 @@ fn listing(entries: &str) -> Desired {
 /// Reads files whose entries are given one a line.
 fn files(files: &[(&str, &str)]) -> Desired {
     let files = files.iter().map(|(path, entries)| {
-        let body: String =
-            entries.lines().map(|line| format!("  {}\n", line.trim())).collect::<Vec<_>>().concat();
+        let body = lines(entries.lines().map(|line| format!("  {}", line.trim())));
         let text = if body.trim().is_empty() { "pop3: {}\n".to_owned() } else { format!("pop3:\n{body}") };
         SourceFile { path: (*path).to_owned(), bytes: text.into_bytes() }
     });
@@ -148,7 +165,20 @@ fn files(files: &[(&str, &str)]) -> Desired {
 }
 
 fn many(name: &str, count: usize, access: &str) -> String {
-    (0..count).map(|n| format!("{name}-{n}: {access}\n")).collect::<Vec<_>>().concat()
+    lines((0..count).map(|n| format!("{name}-{n}: {access}")))
+}
+
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines
+        .flat_map(|line| {
+            [
+                line,
+                "
+"
+                .to_owned(),
+            ]
+        })
+        .collect()
 }
 
 fn account(id: &str, aliases: &[&str], state: State) -> Account {

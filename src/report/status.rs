@@ -125,12 +125,8 @@ fn target(target: &TargetStatus, timezone: &TimeZone, out: &mut dyn fmt::Write) 
     }
     if let Some(counts) = target.counts {
         let accounts = counted(counts.total, "account");
-        write!(
-            out,
-            "  {accounts}: {} with POP3 enabled, {} disabled",
-            number(counts.enabled),
-            number(counts.disabled)
-        )?;
+        let (enabled, disabled) = (number(counts.enabled), number(counts.disabled));
+        write!(out, "  last read: {accounts}, {enabled} with POP3 enabled, {disabled} disabled")?;
         for (count, word) in [(counts.mixed, "mixed"), (counts.unreadable, "unreadable")] {
             if count > 0 {
                 write!(out, ", {} {word}", number(count))?;

@@ -333,7 +333,7 @@ impl History {
         });
         let starts = starts.collect();
         let mut mode = self.mode.clone();
-        mode.seed ^= self.now.as_millis() as u64;
+        mode.seed ^= u64::try_from(self.now.as_millis()).unwrap_or(u64::MAX);
         let now = self.clock();
         let mut engine = Engine::new(mode, ledger, starts, now);
         engine.handle(Input::Tick, now);

@@ -4,6 +4,14 @@
 //! `SIM_RUNS` says how many histories, `SIM_FIRST` with which seed they begin, `SIM_SEED` replays one and prints it,
 //! `SIM_SURVEY=1` plays all of them and counts what breaks.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    clippy::unnecessary_wraps,
+    reason = "a test world is read, not reused"
+)]
+
 mod bugs;
 mod check;
 mod disk;

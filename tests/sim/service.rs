@@ -87,7 +87,7 @@ impl Unit {
         let fate = if faults { random.below(10) } else { 9 };
         let (answer, happened, takes) = match fate {
             0 => (error("it did not stop"), false, soon),
-            1 => (error("no answer in time"), random.chance(500), Duration::from_secs(60)),
+            1 => (error("no answer in time"), random.chance(500), Duration::from_mins(1)),
             // It says that all is well, and the old run is still there.
             2 if seen && self.shows != Shows::Nothing => (Ok(()), false, soon),
             3 => {

@@ -78,6 +78,30 @@ fn an_expiry_that_is_over_when_it_appears_is_counted() {
 }
 
 #[test]
+fn an_expiry_that_was_accepted_in_time_stays_free_while_it_waits_for_a_window() {
+    let world = World::new(SCAN).with("scan@x", &[], ON).having_applied(SCAN, "2026-08-21T12:00:00Z", &[]);
+    let later = world.at("2026-08-22T00:00:05Z").without_writing().at("2026-08-22T22:00:00Z");
+    let plan = later.plan();
+    assert_eq!(changes(&plan), ["scan@x: enabled -> disabled (expired)"]);
+    assert!(!plan.changes[0].counted);
+    let mut edited = later.without_writing();
+    edited.desired = listing(&format!("{SCAN}\nzoe@x: enabled"));
+    let edited = edited.without_writing();
+    assert!(!edited.plan().changes[0].counted, "whatever else is edited meanwhile");
+    let mut moved = edited.clone();
+    moved.desired = listing("scan@x: {access: enabled, until: 2026-08-20}");
+    assert!(moved.plan().changes[0].counted, "but not with another day");
+    assert!(edited.apply().memory.applied.unwrap().accepted.is_empty(), "over and done");
+}
+
+#[test]
+fn an_expiry_that_was_over_when_it_appeared_stays_counted_while_it_waits() {
+    let world = World::new(SCAN).with("scan@x", &[], ON).without_writing();
+    assert!(world.plan().changes[0].counted);
+    assert!(world.without_writing().plan().changes[0].counted);
+}
+
+#[test]
 fn accepted_in_time_is_a_matter_of_the_target_s_time_zone() {
     let counted = |zone: &str| {
         let mut world = World::new(SCAN).with("scan@x", &[], ON).having_applied(
@@ -201,6 +225,16 @@ fn what_cannot_be_read_is_never_changed_and_told_with_its_place() {
 }
 
 #[test]
+fn the_same_changes_have_the_same_id_however_the_users_are_spelled() {
+    let world =
+        |entries| World::new(entries).with("1", &["anna@x", "zoe"], ON).with("2", &["bert@x"], ON).plan();
+    let (by_address, by_name) =
+        (world("anna@x: disabled\nbert@x: disabled"), world("zoe: disabled\nbert@x: disabled"));
+    assert_ne!(changes(&by_address), changes(&by_name), "shown in order of what was written");
+    assert_eq!(by_address.id, by_name.id);
+}
+
+#[test]
 fn the_id_names_target_and_changes_and_nothing_else() {
     let world =
         World::new("anna@x: disabled\nbert@x: enabled").with("anna@x", &[], ON).with("bert@x", &[], ON);
@@ -218,6 +252,8 @@ fn the_id_names_target_and_changes_and_nothing_else() {
     assert_ne!(other.plan().id, id, "the target");
     let mut other = world.clone();
     other.desired = listing("anna@x: disabled\nbert@x: disabled");
-    assert_ne!(other.plan().id, id, "the changes");
+    assert_ne!(other.plan().id, id, "which changes");
+    let one = |access| World::new(&format!("anna@x: {access}")).with("anna@x", &[], State::Mixed).plan().id;
+    assert_ne!(one("enabled"), one("disabled"), "and in which direction");
     assert_eq!(PlanId::from_text(&format!("  {}\n", id.as_str().to_uppercase())), id);
 }

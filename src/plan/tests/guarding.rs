@@ -122,10 +122,7 @@ fn a_busy_hour_does_not_block_a_plan_that_does_nothing_in_that_direction() {
 
 #[test]
 fn expiries_that_were_accepted_in_time_count_for_no_guard() {
-    let entries: String = (0..50)
-        .map(|n| format!("off-{n}: {{access: enabled, until: 2026-08-21}}\n"))
-        .collect::<Vec<_>>()
-        .concat();
+    let entries = many("off", 50, "{access: enabled, until: 2026-08-21}");
     let world = World::new(&entries).with_many("off", 50, &ON);
     assert_eq!(tripped(&world.plan()), ["max_disable"], "never seen before");
     let mut accepted = world.having_applied(&entries, "2026-08-21T12:00:00Z", &[]);
@@ -185,9 +182,21 @@ fn losing_half_of_all_entries_passes_and_one_more_trips() {
     assert_eq!(verdict.detail.as_deref(), Some("all files together lost 60 % of the entries"));
 }
 
+#[test]
+fn half_and_a_little_is_more_than_half() {
+    let world = |left| {
+        World::new(&many("a", left, "enabled")).with_many("a", 201, &ON).having_applied(
+            &many("a", 201, "enabled"),
+            "2026-08-01T00:00:00Z",
+            &[],
+        )
+    };
+    assert_eq!(tripped(&world(101).plan()), NONE);
+    assert_eq!(tripped(&world(100).plan()), ["shrunk_input"]);
+}
+
 fn two_files(a: &[usize], b: &[usize]) -> Desired {
-    let lines =
-        |numbers: &[usize]| numbers.iter().map(|n| format!("u-{n}: enabled\n")).collect::<Vec<_>>().concat();
+    let lines = |numbers: &[usize]| lines(numbers.iter().map(|n| format!("u-{n}: enabled")));
     files(&[("a.yaml", lines(a).as_str()), ("b.yaml", lines(b).as_str())])
 }
 
@@ -235,6 +244,9 @@ fn one_in_twenty_may_be_unreadable_and_more_trip() {
     let plan = with(6);
     assert_eq!(tripped(&plan), ["unreadable"]);
     assert_eq!(verdict(&plan, Guard::Unreadable).value, 6);
+    let state = State::Unreadable("why".to_owned());
+    let plan = World::new("").with_many("ok", 180, &OFF).with_many("bad", 10, &state).plan();
+    assert_eq!(tripped(&plan), ["unreadable"], "a little more than one in twenty");
 }
 
 #[test]

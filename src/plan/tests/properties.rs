@@ -28,11 +28,8 @@ fn entry() -> impl Strategy<Value = &'static str> {
 
 /// Any of the names, each at most once, with an entry.
 fn entries() -> impl Strategy<Value = String> {
-    prop::collection::btree_map(prop::sample::select(&NAMES[..]), entry(), 0..NAMES.len()).prop_map(
-        |entries| {
-            entries.iter().map(|(name, entry)| format!("{name}: {entry}\n")).collect::<Vec<_>>().concat()
-        },
-    )
+    prop::collection::btree_map(prop::sample::select(&NAMES[..]), entry(), 0..NAMES.len())
+        .prop_map(|entries| lines(entries.iter().map(|(name, entry)| format!("{name}: {entry}"))))
 }
 
 /// Accounts whose ids and aliases come from the same few names, so that all kinds of overlap occur.
@@ -133,7 +130,7 @@ proptest! {
             prop_assert_eq!(&account.state, &change.from);
             let names = || account.aliases.iter().chain([&account.name]);
             prop_assert!(!globs.iter().any(|glob| names().any(|name| glob.matches(name))), "ignored or protected");
-            let named = world.desired.iter().any(|entry| names().any(|name| crate::name::fold(name) == *entry.name));
+            let named = world.desired.iter().any(|entry| names().any(|name| fold(name) == *entry.name));
             prop_assert!(named || world.policy.unlisted == Unlisted::Disable, "unlisted and kept");
             prop_assert_eq!(change.cause == Cause::Unlisted, !named);
         }
@@ -150,7 +147,7 @@ proptest! {
         let before = accounts.len();
         accounts.dedup();
         prop_assert_eq!(accounts.len(), before);
-        let key = |planned: &Planned| (planned.change.to, crate::name::fold(&planned.change.name));
+        let key = |planned: &Planned| (planned.change.to, fold(&planned.change.name));
         prop_assert!(plan.changes.is_sorted_by_key(key));
     }
 

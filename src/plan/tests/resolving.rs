@@ -53,10 +53,8 @@ fn two_entries_for_one_account_block_both_and_each_names_the_other() {
     let [first, second] = &plan.blocked[..] else { panic!("{:?}", plan.blocked) };
     let other = |blocked: &Blocked| match &blocked.why {
         BlockedBecause::Doubled(account, others) => {
-            format!(
-                "{account}: {}",
-                others.iter().map(|(name, at)| format!("{name} {at}")).collect::<Vec<_>>().concat()
-            )
+            let [(name, at)] = &others[..] else { panic!("{others:?}") };
+            format!("{account}: {name} {at}")
         }
         other => panic!("{other:?}"),
     };
@@ -177,6 +175,23 @@ fn an_address_that_was_an_id_and_is_an_alias_now_is_recycled_too() {
     assert_eq!((changes(&plan), blocked(&plan)), (vec![], vec!["anna@x at users.yaml:2".to_owned()]));
     assert_eq!(plan.bind, [("anna@x".to_owned(), AccountId::new("anna@x"))], "what it meant is written down");
     assert_eq!(blocked(&world.apply().plan()), ["anna@x at users.yaml:2"]);
+}
+
+#[test]
+fn an_address_is_recycled_even_when_nobody_had_it_for_a_while() {
+    let world = World::new("Anna@x: enabled").with("anna@x", &[], ON).with_many("other", 20, &ON);
+    let gone = world.apply().without("anna@x").apply();
+    assert_eq!((gone.plan().summary.missing, blocked(&gone.plan())), (1, vec![]));
+    let recycled = gone.clone().with("bob@x", &["anna@x"], OFF);
+    assert_eq!((changes(&recycled.plan()), recycled.plan().blocked.len()), (vec![], 1));
+    let back = gone.with("anna@x", &[], OFF);
+    assert_eq!(
+        changes(&back.plan()),
+        ["anna@x: disabled -> enabled (listed)"],
+        "the same account may return"
+    );
+    let both = recycled.apply().without("bob@x").with("anna@x", &[], OFF);
+    assert_eq!(blocked(&both.plan()), NONE, "even after its address had been somebody else's");
 }
 
 #[test]

@@ -253,7 +253,8 @@ pub(super) struct GuardRow {
     limit: u64,
     tripped: bool,
     evaluated: bool,
-    message: String,
+    /// `null` for a guard that was looked at and stops nothing.
+    message: Option<String>,
 }
 
 impl GuardRow {
@@ -264,7 +265,7 @@ impl GuardRow {
             limit: verdict.limit,
             tripped: verdict.tripped,
             evaluated: verdict.evaluated,
-            message: text::verdict(verdict),
+            message: (verdict.tripped || !verdict.evaluated).then(|| text::verdict(verdict)),
         }
     }
 }

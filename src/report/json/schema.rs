@@ -164,7 +164,7 @@ fn guard() -> Value {
             "evaluated",
             described(boolean(), "False when the guard lacks its memory; that is not the same as ok."),
         ),
-        ("message", text()),
+        ("message", described(nullable("string"), "What is wrong; null when nothing is.")),
     ])
 }
 

@@ -153,6 +153,11 @@ fn what_is_blocked_or_held_names_the_id_that_releases_it() {
         json!([{ "name": "anna@x", "file": "d.yaml", "line": 9, "column": 3 }])
     );
     assert_eq!(document["blocked"][3]["pattern"], "HealthMailbox*");
+    assert_eq!(document["guards"][1]["message"], Value::Null, "nothing is wrong");
+    assert_eq!(
+        document["guards"][0]["message"],
+        "13 users would lose POP3 (3 of them in the last hour); the limit is 10"
+    );
     assert_eq!(document["notes"][9]["names"].as_array().unwrap().len(), 12, "every name, not the first ten");
 }
 

@@ -75,7 +75,7 @@ converged
 
 target onprem: converged
   desired state abababababab, commit 4f2c9a1b0c2d…
-  1,482 accounts: 1,400 with POP3 enabled, 80 disabled, 1 mixed, 1 unreadable
+  last read: 1,482 accounts, 1,400 with POP3 enabled, 80 disabled, 1 mixed, 1 unreadable
   last batch 3 ended 2026-08-22 10:02:00: 40 changes done, 2 so already
   the next `until` is over 2027-01-01 00:00:00
 
@@ -127,7 +127,7 @@ target onprem
   invalid since 2026-08-22 10:01:00: 3 problems, `popgate validate` shows them; the last good state stays
   files keep changing since 2026-08-22 10:01:30
   the store cannot be read: opening users.db: it is locked
-  1,482 accounts: 1,400 with POP3 enabled, 80 disabled, 1 mixed, 1 unreadable
+  last read: 1,482 accounts, 1,400 with POP3 enabled, 80 disabled, 1 mixed, 1 unreadable
   plan 0123456789ab: 1,200 to disable, 2 to enable
     blocked by max_disable: 1,200, the limit is 70
     to approve it: popgate approve 0123456789ab --reason \"…\"

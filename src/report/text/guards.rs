@@ -33,7 +33,7 @@ pub(in super::super) fn verdict(verdict: &Verdict) -> String {
     let (value, unit) = (verdict.value, unit(verdict.guard));
     let limit = format!("the limit is {}{unit}", number(verdict.limit));
     if !verdict.evaluated {
-        return format!("not evaluated, for lack of anything remembered; {limit}");
+        return "not evaluated, nothing is remembered yet to compare with".to_owned();
     }
     let detail = verdict.detail.as_ref().map(|detail| super::harmless(detail));
     let measured = match verdict.guard {

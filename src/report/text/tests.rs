@@ -90,7 +90,7 @@ Not listed: 212 accounts, 14 of them with POP3 enabled, and 4 released; 1 loses 
 
 Guards
   max_disable tripped: 13 users would lose POP3 (3 of them in the last hour); the limit is 10
-  shrunk_live: not evaluated, for lack of anything remembered; the limit is 10 %
+  shrunk_live: not evaluated, nothing is remembered yet to compare with
   the other one: ok
 
 To approve this plan: popgate approve ID --reason \"…\"

@@ -48,7 +48,11 @@ fn a_whole_file_is_read_as_it_is_meant() {
     assert_eq!(settings.notify, Some(vec!["/usr/local/bin/page-mail-team".to_owned()]));
     assert_eq!(settings.web, Some("127.0.0.1:9477".parse().unwrap()));
     assert_eq!(settings.log, LogFormat::Json);
-    assert_eq!(settings.warnings, []);
+    let warnings: Vec<&str> = settings.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    assert_eq!(
+        warnings,
+        ["notify", "web"].map(|name| format!("`{name}` is not built into this version: it has no effect"))
+    );
     assert_eq!(settings.targets.keys().collect::<Vec<_>>(), ["branch", "onprem"]);
 
     let Target { desired, store: StoreSettings::Sqlite(store), service, policy } =

@@ -61,7 +61,7 @@ impl History {
         if random.chance(40) {
             model = Model::new();
         }
-        for _ in 0..1 + random.below(3) {
+        for _ in 0..=random.below(3) {
             let name = if random.chance(30) { "u99@x".to_owned() } else { random.pick(&names) };
             // Two names of one account are a mistake that only the store shows; now and then is enough.
             let known = name.starts_with('u') || random.chance(60);
