@@ -115,7 +115,7 @@ mod tests {
                 "plan_id": null,
                 "server": "localhost",
                 "service": "dovecot.service",
-                "message": "dovecot.service restarted: it reported success; 2 changes are effective",
+                "message": "restart of dovecot.service settled: it reported success; 2 changes are effective",
             })
         );
         assert_eq!(kind(&Notice::StoreBack { target: "t".to_owned() }), None);

@@ -100,13 +100,14 @@ fn settings(
         let fields = Fields::open(field, schema::WEB, problems)?;
         listen(fields.need("listen", "write for example `listen: \"127.0.0.1:9477\"`", problems)?, problems)
     });
-    for (name, is_set) in [("notify", notify.is_some()), ("web", web.is_some())] {
-        if let Some(field) = fields.get(name).filter(|_| is_set) {
-            let message = format!("`{name}` is not built into this version: it has no effect");
-            problems
-                .warning(codes::NOT_BUILT_IN, Some(field.key), message)
-                .help("remove it, so that nobody relies on it");
-        }
+    if let Some(field) = fields.get("web").filter(|_| web.is_some()) {
+        problems
+            .warning(
+                codes::NOT_BUILT_IN,
+                Some(field.key),
+                "`web` is not built into this version: it has no effect",
+            )
+            .help("remove it, so that nobody relies on it");
     }
     let log = fields.get("log").and_then(|field| {
         let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];

@@ -60,7 +60,7 @@ pub(super) static ROOT: &[Field] = &[
         "What is kept in order. Default: one target `default`.",
     ),
     field("watch", Shape::Object(WATCH), "How changes of files are noticed."),
-    field("notify", Shape::Object(NOTIFY), "Who is told when somebody has to look. Not built in yet."),
+    field("notify", Shape::Object(NOTIFY), "Who is told when somebody has to look."),
     field(
         "web",
         Shape::Object(WEB),

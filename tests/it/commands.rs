@@ -104,7 +104,7 @@ fn a_status_counts_what_the_last_batch_did() {
     settings(&world, SOON);
     let _apply = world.popgate(["apply", "--yes"]).success();
     let status = world.popgate(["status"]).success();
-    assert!(status.stdout.contains("20 accounts: 18 with POP3 enabled, 2 disabled\n"), "{}", status.stdout);
+    assert!(status.stdout.contains("20 accounts, 18 with POP3 enabled, 2 disabled\n"), "{}", status.stdout);
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn a_whole_file_is_read_as_it_is_meant() {
     let warnings: Vec<&str> = settings.warnings.iter().map(|warning| warning.message.as_str()).collect();
     assert_eq!(
         warnings,
-        ["notify", "web"].map(|name| format!("`{name}` is not built into this version: it has no effect"))
+        ["web"].map(|name| format!("`{name}` is not built into this version: it has no effect"))
     );
     assert_eq!(settings.targets.keys().collect::<Vec<_>>(), ["branch", "onprem"]);
 
