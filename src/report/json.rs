@@ -56,7 +56,7 @@ pub fn write(value: &impl Serialize, out: &mut dyn fmt::Write) -> fmt::Result {
     out.write_char('\n')
 }
 
-/// Returns a value as [`write`] writes it.
+/// Returns a value as [`write()`] writes it.
 pub fn text(value: &impl Serialize) -> String {
     let mut out = String::new();
     // Writing to a `String` cannot fail.
