@@ -8,7 +8,7 @@ use crate::world::{World, require, wait_until};
 
 /// Settings of a world: a mailbox table of its own, and a script that takes down each restart.
 pub(crate) fn settings(world: &World, more: &str) {
-    world.script("restart", "echo restarted >> restarts; cat >> disabled");
+    world.script("restart", "cat >> disabled; echo restarted >> restarts");
     world.write(
         "popgate.yaml",
         format!(
