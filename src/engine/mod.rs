@@ -164,8 +164,14 @@ impl Engine {
         }
         let reads = !matches!(mode.goal, Goal::Settle(_));
         let daemon = matches!(mode.goal, Goal::Run | Goal::Observe);
-        let targets =
-            targets.into_iter().map(|(name, start)| (name, Target::new(start, reads, daemon, now))).collect();
+        let known = |(name, start): (String, Start)| {
+            let warned = ledger.of(&name).map(|known| known.warned.clone()).unwrap_or_default();
+            let warned = expiry::Warned::before(warned);
+            let mut target = Target::new(start, reads, daemon, now);
+            target.warned = warned;
+            (name, target)
+        };
+        let targets = targets.into_iter().map(known).collect();
         let jitter = Jitter::new(mode.seed);
         let mut engine = Self {
             mode,

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Owing, Proof, Record};
+use super::entry::{Owing, Proof, Record, Warnings};
 use crate::desired::Desired;
 use crate::model::{Access, AccountId, Counts, Digest, Outcome};
 use crate::plan::Note;
 use crate::plan::memory::{Applied, Approval, GUARD_HOUR, Memory};
+use crate::plan::policy::Rules;
 use crate::services::{Instance, Observed};
 
 /// Everything that is remembered.
@@ -52,6 +53,12 @@ pub struct TargetLedger {
     pub contact: bool,
     /// The last batch that ended.
     pub last_batch: Option<BatchSummary>,
+    /// The policy under which the last plan was made true.
+    #[serde(default)]
+    pub rules: Option<Rules>,
+    /// Who was warned that access ends soon.
+    #[serde(default)]
+    pub warned: Warnings,
 }
 
 /// Somebody's wish that nothing is written for a while.
@@ -205,6 +212,8 @@ impl Ledger {
                     bindings.remove(name);
                 }
             }
+            Record::Policy { target, rules, .. } => self.target(target).rules = Some(rules.clone()),
+            Record::Warned { target, entries } => self.target(target).warned.clone_from(entries),
             Record::Counted { target, counts } => self.target(target).counts = Some(*counts),
             Record::Approved { target, approval } => {
                 let target = self.target(target);
@@ -298,6 +307,7 @@ impl Ledger {
             contact: ledger.contact,
             clock_jumped: false,
             not_effective: Vec::new(),
+            rules: ledger.rules.clone(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::policy::Rules;
 use super::{Note, PlanId};
 use crate::desired::{Desired, Entry};
 use crate::model::{Access, AccountId, Counts};
@@ -34,6 +35,8 @@ pub struct Memory {
     pub clock_jumped: bool,
     /// What is written and not effective yet.
     pub not_effective: Vec<Note>,
+    /// The policy under which the last plan was made true, where that is known.
+    pub rules: Option<Rules>,
 }
 
 /// The last desired state that the guards let pass.

@@ -22,7 +22,7 @@ use crate::name::fold;
 pub use effect::{Due, Effect};
 pub use guard::{Guard, Verdict};
 pub use memory::Memory;
-pub use policy::Policy;
+pub use policy::{ChangedRule, Policy};
 pub use resolve::refuse_listed;
 
 /// One access to be written.
@@ -228,6 +228,8 @@ pub enum Note {
         /// Names of accounts whose disabling is not effective.
         names: Vec<String>,
     },
+    /// A rule of the policy is not what it was when a plan was last made true.
+    PolicyChanged(ChangedRule),
 }
 
 /// Counts of a plan.
@@ -338,6 +340,9 @@ pub fn plan(desired: &Desired, live: &Live, memory: &Memory, policy: &Policy, no
         found.notes.push(Note::FirstContact);
     }
     found.notes.extend(memory.not_effective.iter().cloned());
+    if let Some(was) = &memory.rules {
+        found.notes.extend(policy::changed(was, &policy.rules()).into_iter().map(Note::PolicyChanged));
+    }
     let pairs = found.changes.iter().map(|planned| (&planned.change.account, planned.change.to));
     Plan {
         id: PlanId::of(&policy.target, pairs),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::engine::effect::Notice;
 use crate::journal::entry::Proof;
 use crate::model::{Access, Fault, Outcome};
-use crate::plan::{Change, Plan};
+use crate::plan::{Change, Note, Plan};
 
 use super::harmless::{cut, harmless};
 use super::words::{names, seconds};
@@ -132,6 +132,14 @@ fn planned(plan: &Plan) -> String {
         if count > 0 {
             what = format!("{what}; {count} {word}");
         }
+    }
+    let rules = plan.notes.iter().filter_map(|note| match note {
+        Note::PolicyChanged(rule) => Some(format!("{} {} → {}", rule.rule, rule.was, rule.now)),
+        _ => None,
+    });
+    let rules = rules.collect::<Vec<_>>().join(", ");
+    if !rules.is_empty() {
+        what = format!("{what}; under a changed policy: {}", cut(&rules, LONGEST));
     }
     if !plan.changes.is_empty() {
         what = format!("{what}; plan {}", plan.id);

@@ -37,11 +37,21 @@ fn a_hangup_brings_new_settings_into_force_and_says_what_is_different() {
         "    refresh: 2s\n",
         "    refresh: 2s\n    guards: {max_disable: {percent: 0, always_allow: 1}}\n",
     );
+    let changed = "guards.max_disable was `5 % or 10`, is `0 % or 1`";
+    assert!(world.popgate(["plan"]).success().stdout.contains(changed), "the daemon knows nothing of it yet");
     daemon.signal("HUP");
     daemon.wait_for("The new settings are in force: target default: other guards.");
     desire(&world, 20, &[3, 4]);
     daemon.wait_for("blocked by max_disable (2, limit 1)");
+    assert!(daemon.log().contains("under a changed policy: guards.max_disable 5 % or 10 → 0 % or 1"));
     assert_eq!(disabled(&world), "", "the new guard holds");
+    assert!(!world.popgate(["plan"]).stdout.contains(changed), "a plan was made true under it");
+    // As long as a plan waits, everybody who looks at it is told under which new rules it does.
+    replace(&world, "    refresh: 2s\n", "    refresh: 2s\n    on_blocked: all\n");
+    daemon.signal("HUP");
+    daemon.wait_for("under a changed policy: on_blocked enable → all; plan");
+    let ran = world.popgate(["plan"]).ends_with(4);
+    assert!(ran.stdout.contains("on_blocked was `enable`, is `all`"), "{}", ran.stdout);
     let id = plan_id(&world);
     let _approved = world.popgate(["approve", &id, "--reason", "the socket is still there"]).success();
     wait_until("the restart", || (restarts(&world) == 1).then_some(()));
@@ -50,6 +60,14 @@ fn a_hangup_brings_new_settings_into_force_and_says_what_is_different() {
     assert_eq!(daemon.stop(), Some(143));
     let _verified = world.popgate(["history", "--verify"]).success();
     assert!(world.read("state/journal-000001").contains("\"command\":\"reload\""));
+    assert!(!world.popgate(["plan"]).stdout.contains("the policy is another one"), "now it is the usual one");
+    let history = world.popgate(["history", "--format", "json"]).success().stdout;
+    assert!(history.contains("on_blocked: enable → all"), "{history}");
+    let history = world.popgate(["history"]).success().stdout;
+    assert!(
+        history.contains("ran target default under another policy (guards.max_disable: 5 % or 10 →"),
+        "{history}"
+    );
 }
 
 #[test]

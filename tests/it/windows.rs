@@ -128,6 +128,33 @@ fn an_end_of_access_is_announced_and_comes_in_time() {
     assert!(begun >= moment("2026-06-01T00:00:00Z"), "{begun}");
 }
 
+#[test]
+fn a_daemon_that_starts_again_repeats_no_warning_and_still_gives_the_next_one() {
+    let mut world = World::new();
+    users(&world, 20);
+    desire(&world, 20, &[]);
+    let text = world.read("desired-state/users.yaml");
+    let ends = "u2@x.test: {access: enabled, until: 2026-06-02}";
+    world.write("desired-state/users.yaml", text.replace("u2@x.test: enabled", ends));
+    settings(&world, SOON);
+    let mut warned = |now: &str| {
+        world.env("POPGATE_NOW", now);
+        let mut daemon = world.start(["run"]);
+        wait_until("the first plan", || world.popgate(["status", "--wait"]).code.filter(|code| *code == 0));
+        assert_eq!(daemon.stop(), Some(143));
+        let log = daemon.log();
+        let lines =
+            log.lines().filter_map(|line| line.split_once("ends within ").map(|(_, end)| end.to_owned()));
+        lines.collect::<Vec<_>>()
+    };
+    assert_eq!(warned("2026-05-25T12:00:00Z"), ["14 days: u2@x.test (last day 2026-06-02)"]);
+    assert_eq!(warned("2026-05-25T13:00:00Z"), [""; 0]);
+    assert_eq!(warned("2026-05-31T12:00:00Z"), ["3 days: u2@x.test (last day 2026-06-02)"]);
+    assert_eq!(warned("2026-05-31T12:10:00Z"), [""; 0]);
+    assert_eq!(warned("2026-06-02T12:00:00Z"), ["a day: u2@x.test (last day 2026-06-02)"]);
+    assert_eq!(warned("2026-06-02T12:10:00Z"), [""; 0]);
+}
+
 fn entry_without_end(n: u32) -> String {
     format!("  u{n}@x.test: enabled\n")
 }
