@@ -24,6 +24,9 @@ use crate::plan::{Plan, PlanId};
 use crate::report;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
+    if args.approve.is_some() && args.reason.trim().is_empty() {
+        return Err(Failure::usage("an approval needs a reason").help("say why: --reason \"CHG-1234 …\""));
+    }
     let targets = session.targets()?;
     // Everything that can be wrong offline is said before anything is locked or created.
     let reads = session.desired(&targets)?;
@@ -262,9 +265,12 @@ impl Asked {
                 answers.verdict = Some(failure.help("give --yes to apply without a question"));
                 return Decision::Decline;
             }
+            // A question takes as long as its person likes, and an interrupt ends it from outside.
+            drop(answers);
             if !self.render.ask(&question(writes, admitted)) {
                 return Decision::Decline;
             }
+            answers = self.answers();
         }
         answers.agreed.insert(plan.target.clone());
         Decision::Proceed

@@ -10,6 +10,9 @@ use crate::journal::entry::Record;
 use crate::journal::fold::Suspension;
 
 pub(super) async fn suspend(session: &Session, args: &SuspendArgs) -> Result<Exit, Failure> {
+    if args.reason.trim().is_empty() {
+        return Err(Failure::usage("a suspension needs a reason").help("say why: --reason \"CHG-1234 …\""));
+    }
     let until = match &args.until {
         None => None,
         Some(text) => Some(plan::moment(text, &session.settings.timezone).ok_or_else(|| {

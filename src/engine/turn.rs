@@ -13,7 +13,6 @@ use crate::desired::Desired;
 use crate::journal::entry::Record;
 use crate::model::{Live, Now};
 use crate::name::fold;
-use crate::plan::memory::{APPROVAL_LASTS, Approval};
 use crate::plan::{self, Change, Plan, Planned};
 use crate::stores::StoreError;
 
@@ -184,10 +183,11 @@ impl Engine {
                 let news = before.is_none_or(|(_, before)| before != diagnostics);
                 target.invalid = Some((since, diagnostics.clone()));
                 target.moving = None;
+                let in_force = target.good.is_some();
                 if news {
-                    self.tell(Notice::Invalid { target: name.to_owned(), diagnostics });
+                    self.tell(Notice::Invalid { target: name.to_owned(), in_force, diagnostics });
                 }
-                if ends || self.targets[name].good.is_none() {
+                if ends || !in_force {
                     self.end_turn(name);
                     if let Some(target) = self.targets.get_mut(name) {
                         // Without any state in force there is nothing to read the store for.
@@ -316,9 +316,9 @@ impl Engine {
                 self.end_turn(&name);
             }
             Decision::Approve { id, by, reason } => {
-                let Some(changes) = turn.plan.approvable(&id) else { return self.act(&name, &turn, now) };
-                let changes = changes.into_iter().collect();
-                let approval = Approval { plan: id, changes, by, reason, until: now.wall + APPROVAL_LASTS };
+                let Ok(approval) = turn.plan.approve(&id, &by, &reason, now.wall) else {
+                    return self.act(&name, &turn, now);
+                };
                 let record = Record::Approved { target: name.clone(), approval };
                 self.note(vec![record], true, now, |pending| {
                     Activity::Turn(name, Step::Approved(pending, turn))

@@ -2,6 +2,7 @@
 //!
 //! It knows neither stores nor services: only what they answered.
 
+mod approve;
 mod diff;
 mod effect;
 mod guard;
@@ -19,6 +20,7 @@ use crate::desired::Desired;
 use crate::model::{Access, AccountId, Counts, Digest, Live, Now, Origin, State};
 use crate::name::fold;
 
+pub use approve::NotApproved;
 pub use effect::{Due, Effect};
 pub use guard::{Guard, Verdict};
 pub use memory::Memory;
@@ -311,18 +313,6 @@ impl Plan {
     /// ones are compared with.
     pub fn is_doubted(&self) -> bool {
         self.guards.iter().any(|verdict| verdict.tripped && verdict.guard.doubts_input())
-    }
-
-    /// Returns every (account, access) that an approval of `id` would name, if this plan knows the id.
-    pub fn approvable(&self, id: &PlanId) -> Option<Vec<(AccountId, Access)>> {
-        if *id == self.id {
-            let pair = |planned: &Planned| (planned.change.account.clone(), planned.change.to);
-            return Some(self.changes.iter().map(pair).collect());
-        }
-        if let Some(held) = self.held.iter().find(|held| held.id == *id) {
-            return Some(vec![(held.change.account.clone(), held.change.to)]);
-        }
-        None
     }
 }
 

@@ -38,9 +38,13 @@ pub fn sentence(notice: &Notice) -> (Level, String) {
             let users = counted(*entries, "user");
             (Level::Info, of(target, &format!("desired state {digest} is in force: {users}{commit}")))
         }
-        Notice::Invalid { target, diagnostics } => {
+        Notice::Invalid { target, in_force, diagnostics } => {
             let problems = counted(diagnostics.len(), "problem");
-            let what = format!("the desired state has {problems}, the last good one stays in force");
+            let stays = match in_force {
+                true => "the last good one stays in force",
+                false => "and there was none before it: nothing is written",
+            };
+            let what = format!("the desired state has {problems}, {stays}");
             (Level::Error, of(target, &what))
         }
         Notice::ValidAgain { target } => (Level::Info, of(target, "the desired state is in order again")),

@@ -112,10 +112,8 @@ fn target(target: &TargetStatus, timezone: &TimeZone, out: &mut dyn fmt::Write) 
     }
     if let Some((since, problems)) = target.invalid {
         let (problems, since) = (counted(problems as u64, "problem"), moment(since, timezone));
-        writeln!(
-            out,
-            "  invalid since {since}: {problems}, `popgate validate` shows them; the last good state stays"
-        )?;
+        let stays = if target.digest.is_some() { "; the last good state stays" } else { "" };
+        writeln!(out, "  invalid since {since}: {problems}, `popgate validate` shows them{stays}")?;
     }
     if let Some(since) = target.moving {
         writeln!(out, "  files keep changing since {}", moment(since, timezone))?;

@@ -19,6 +19,7 @@ mod operate;
 mod readme;
 mod services;
 mod sqlite;
+mod terminal;
 mod watch;
 mod windows;
 mod worked_example;
