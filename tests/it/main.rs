@@ -7,6 +7,7 @@ mod bad_input;
 mod commands;
 mod contract;
 mod crash;
+mod cut;
 mod daemon;
 mod examples;
 mod history;
