@@ -41,7 +41,7 @@ pub(super) async fn write_down(
     let mut refused = NotApproved::Unknown(id.clone());
     for (target, read) in targets.iter().zip(reads) {
         let live = target.reader().read().await?;
-        let now = session.clock.now();
+        let now = held.ledger.seen(session.clock.now());
         let plan = plan::make(session, target, read, &live, &held.ledger, now);
         let approval = match plan.approve(id, &session.by, reason, now.wall) {
             Ok(approval) => approval,

@@ -55,7 +55,7 @@ pub(super) async fn reconcile(session: &Session) -> Result<Exit, Failure> {
 
 fn write_down(session: &Session, command: &str, record: &Record) -> Result<(), Failure> {
     let mut held = open_journal(session, command)?;
-    let now = session.clock.now().wall;
+    let now = held.ledger.seen(session.clock.now()).wall;
     let appended = held.journal.append(now, std::slice::from_ref(record), true);
     appended.map(drop).map_err(|error| Failure::operational(error.to_string()))
 }

@@ -22,7 +22,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         let live = target.reader().read().await?;
         let now = match &args.at {
             Some(text) => at(text, target, session.clock.now())?,
-            None => session.clock.now(),
+            None => ledger.seen(session.clock.now()),
         };
         plans.push(make(session, target, read, &live, &ledger, now));
     }
@@ -55,6 +55,7 @@ pub(super) fn make(
     let applied = ledger.of(&target.name).and_then(|known| known.applied.as_ref()).map(|mark| mark.digest);
     let mut memory = ledger.memory(&target.name, session.kept(&target.name, applied));
     memory.not_effective = ledger.not_effective(&target.policy.service.key, &target.policy.service.name);
+    memory.clock_jumped = ledger.is_ahead_of(session.clock.now().wall);
     let mut policy = target.policy.clone();
     // The first contact is the daemon's to wait for; here it is a note.
     policy.guards.first_contact = false;

@@ -31,7 +31,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         return Ok(Exit::Success);
     }
     let failed = |error: crate::journal::JournalError| Failure::operational(error.to_string());
-    let now = session.clock.now().wall;
+    let now = held.ledger.seen(session.clock.now()).wall;
     if args.done {
         let told = Proof::Told { by: session.by.clone() };
         let services = held.ledger.services.iter();

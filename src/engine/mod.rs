@@ -23,9 +23,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use crate::desired::Desired;
 use crate::journal::entry::Record;
-use crate::journal::fold::Ledger;
+use crate::journal::fold::{CLOCK_STEP, Ledger};
 use crate::model::Now;
 use crate::name::Glob;
 use crate::plan::policy::Policy;
@@ -173,6 +175,7 @@ impl Engine {
         };
         let targets = targets.into_iter().map(known).collect();
         let jitter = Jitter::new(mode.seed);
+        let clock_jumped = ledger.is_ahead_of(now.wall);
         let mut engine = Self {
             mode,
             ledger,
@@ -190,7 +193,7 @@ impl Engine {
             stopping: None,
             finished: false,
             before: None,
-            clock_jumped: false,
+            clock_jumped,
         };
         if let Goal::Settle(_) | Goal::Once(_) = engine.mode.goal {
             // Nothing to do at all is an end, too; the first tick finds out.
@@ -405,9 +408,8 @@ impl Engine {
     fn settle_clock(&mut self, now: Now) -> Now {
         let now = self.as_seen(now);
         if let Some(before) = self.before {
-            let wall = Duration::try_from(now.wall.duration_since(before.wall)).unwrap_or_default();
-            let mono = now.mono.saturating_sub(before.mono);
-            self.clock_jumped |= wall > mono + Duration::from_hours(24);
+            let mono = SignedDuration::try_from(now.mono.saturating_sub(before.mono)).unwrap_or_default();
+            self.clock_jumped |= now.wall.duration_since(before.wall) > mono.saturating_add(CLOCK_STEP);
         }
         self.before = Some(now);
         now

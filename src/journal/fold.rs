@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Owing, Proof, Record, Warnings};
 use crate::desired::Desired;
-use crate::model::{Access, AccountId, Counts, Digest, Outcome};
+use crate::model::{Access, AccountId, Counts, Digest, Now, Outcome};
 use crate::plan::Note;
 use crate::plan::memory::{Applied, Approval, GUARD_HOUR, Memory};
 use crate::plan::policy::Rules;
 use crate::services::{Instance, Observed};
+
+/// The largest step of the wall clock that leaves expiries alone.
+pub const CLOCK_STEP: SignedDuration = SignedDuration::from_hours(24);
 
 /// Everything that is remembered.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -266,6 +269,17 @@ impl Ledger {
                 self.settle(at, service, instance, proof, *covers);
             }
         }
+    }
+
+    /// Returns the moment as popgate takes it: its wall time never runs back behind the last record.
+    pub fn seen(&self, now: Now) -> Now {
+        Now { wall: self.wall.map_or(now.wall, |wall| wall.max(now.wall)), ..now }
+    }
+
+    /// Tells whether the last record is from more than a day after this moment: either this clock is wrong or the
+    /// one of that time was, so nobody knows whose `until` is over.
+    pub fn is_ahead_of(&self, now: Timestamp) -> bool {
+        self.wall.is_some_and(|wall| wall.duration_since(now) > CLOCK_STEP)
     }
 
     /// Returns what is remembered of a target.

@@ -115,7 +115,9 @@ pub(super) fn judge(
     if memory.clock_jumped {
         let value = changes.iter().filter(|planned| is_expiry(planned) && !planned.approved).count() as u64;
         verdicts.push(Verdict {
-            detail: Some("the wall clock jumped by more than a day".to_owned()),
+            detail: Some(
+                "the wall clock jumped by more than a day, or the journal is that far ahead of it".to_owned(),
+            ),
             ..verdict(Guard::Clock, value, 0, value > 0)
         });
     }
