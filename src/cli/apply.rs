@@ -141,7 +141,8 @@ pub(super) async fn drive_once(
         held.ledger.clone(),
         starts(session, targets, &held.ledger, writes),
         session.clock.now(),
-    );
+    )
+    .with_services(session.services());
     let world = world(session, targets, Some(Arc::new(Mutex::new(held.journal))), writes);
     drive(engine, world, session.clock, hooks).await.map_err(|error| Failure::operational(error.to_string()))
 }

@@ -130,7 +130,7 @@ impl Wait<'_> {
             };
             let mut status = daemon.status;
             status.targets.retain(|target| self.digests.contains_key(&target.name));
-            status.services.retain(|service| self.services.contains(&service.name));
+            status.services.retain(|service| service.unknown || self.services.contains(&service.name));
             if let Some(exit) = self.look(&status).await? {
                 if exit != Exit::Success {
                     self.show(&status);

@@ -103,6 +103,11 @@ impl Session {
         }
     }
 
+    /// Returns the keys of all services that the settings name.
+    pub(super) fn services(&self) -> impl Iterator<Item = String> {
+        self.settings.targets.values().map(|target| target.service.key())
+    }
+
     /// Folds the journal without taking its lock.
     pub(super) fn ledger(&self) -> Result<Ledger, Failure> {
         let lines = journal::read_current::<Record>(self.state())

@@ -119,6 +119,8 @@ pub struct Engine {
     ledger: Ledger,
     targets: BTreeMap<String, Target>,
     services: BTreeMap<String, settle::ServiceState>,
+    /// Keys of further services that the settings name: those of targets that this engine does not run.
+    elsewhere: BTreeSet<String>,
     activity: Activity,
     waiting: Option<Ticket>,
     tickets: Ticket,
@@ -181,6 +183,7 @@ impl Engine {
             ledger,
             targets,
             services,
+            elsewhere: BTreeSet::new(),
             activity: Activity::Idle,
             waiting: None,
             tickets: 0,
@@ -200,6 +203,18 @@ impl Engine {
             engine.before = Some(now);
         }
         engine
+    }
+
+    /// Says which services the settings name, also for targets that this engine does not run. Whatever else owes a
+    /// restart is nobody's to restart.
+    pub fn with_services(self, keys: impl IntoIterator<Item = String>) -> Self {
+        Self { elsewhere: keys.into_iter().collect(), ..self }
+    }
+
+    /// Returns the keys of services that owe a restart although the settings do not name them any more.
+    fn orphans(&self) -> impl Iterator<Item = &String> {
+        let unknown = |key: &&String| !self.services.contains_key(*key) && !self.elsewhere.contains(*key);
+        self.ledger.services.keys().filter(unknown).filter(|key| !self.ledger.debts(key).is_empty())
     }
 
     /// Takes one input. Answers to anything but the effect in flight are dropped.

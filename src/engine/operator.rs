@@ -2,6 +2,7 @@
 
 use super::effect::Effect;
 use super::event::{Answer, Command, Ticket};
+use super::status::UNKNOWN;
 use super::{Activity, Engine, Goal, PendingRecords};
 use crate::journal::entry::{Proof, Record};
 use crate::journal::fold::Suspension;
@@ -93,7 +94,9 @@ impl Engine {
     fn restart_now(&mut self, ticket: Ticket, by: String, reason: Option<String>, now: Now) {
         let owed: Vec<_> = self.every_debt();
         if owed.is_empty() {
-            return self.reply(ticket, Ok("no restart is owed".to_owned()));
+            let orphan = self.orphans().next().is_some();
+            let reply = if orphan { Err(UNKNOWN.to_owned()) } else { Ok("no restart is owed".to_owned()) };
+            return self.reply(ticket, reply);
         }
         let closed = self.closed_until(&owed, now);
         match (reason, closed) {
@@ -123,6 +126,7 @@ impl Engine {
         let records: Vec<Record> = self
             .services
             .keys()
+            .chain(self.orphans())
             .flat_map(|key| self.ledger.debts(key).iter().map(move |owed| (key, owed)))
             .filter(|(_, owed)| owed.last_write <= seq)
             .map(|(key, owed)| Record::Settled {

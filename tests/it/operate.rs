@@ -110,6 +110,40 @@ fn a_service_that_owes_a_restart_cannot_be_taken_out_of_the_settings() {
     assert_eq!(daemon.stop(), Some(143));
 }
 
+#[test]
+fn a_restart_that_a_service_owes_is_not_lost_with_its_name_in_the_settings() {
+    let world = World::new();
+    users(&world, 20);
+    desire(&world, 20, &[3]);
+    settings(&world, SOON);
+    replace(&world, "[./restart]", "[./restrat]");
+    let failed = world.popgate(["apply", "--yes"]).ends_with(8);
+    assert!(failed.stderr.contains("there is no program `./restrat`"), "{}", failed.stderr);
+    // The obvious remedy makes it another service: who knows whether it is the same one?
+    replace(&world, "[./restrat]", "[./restart]");
+    let told = "the settings do not name this service any more";
+    let status = world.popgate(["status"]).success().stdout;
+    assert!(status.contains("1 restart owed") && status.contains(told), "{status}");
+    let again = world.popgate(["apply", "--yes"]).ends_with(8);
+    assert!(again.stderr.contains(told), "{}", again.stderr);
+    let _restart = world.popgate(["restart"]).ends_with(8);
+    let mut daemon = world.start(["run"]);
+    daemon.wait_for("A restart of restrat is owed, and nobody will do it");
+    daemon.wait_for("nothing to change");
+    let status = world.popgate(["status"]).success().stdout;
+    assert!(status.starts_with("not converged: 1 restart owed") && status.contains(told), "{status}");
+    let asked = world.popgate(["restart"]).ends_with(9);
+    assert!(asked.stderr.contains(told), "{}", asked.stderr);
+    let _wait = world.popgate(["status", "--wait", "--timeout", "1"]).ends_with(1);
+    let _done = world.popgate(["restart", "--done"]).success();
+    converges(&world);
+    assert_eq!(daemon.stop(), Some(143));
+    assert!(
+        !world.popgate(["status"]).success().stdout.contains("restrat"),
+        "nothing is owed by it any more"
+    );
+}
+
 fn events(world: &World) -> Vec<Value> {
     let text = std::fs::read_to_string(world.path("events")).unwrap_or_default();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
