@@ -48,6 +48,24 @@ fn history_says_who_changed_what_when_and_why() {
 }
 
 #[test]
+fn history_names_who_ran_it_behind_sudo_and_without_a_user_in_the_environment() {
+    let id = std::process::Command::new("id").arg("-un").output().unwrap();
+    let me = String::from_utf8(id.stdout).unwrap().trim().to_owned();
+    for (sudo, by) in [(None, format!("by {me}, ")), (Some("carla"), format!("by carla (as {me}), "))] {
+        let mut world = World::new();
+        users(&world, 20);
+        settings(&world, SOON);
+        desire(&world, 20, &[3]);
+        if let Some(person) = sudo {
+            world.env("SUDO_USER", person);
+        }
+        let _apply = world.popgate(["apply", "--yes"]).success();
+        let text = world.popgate(["history"]).success().stdout;
+        assert!(text.contains(&by), "{by}:\n{text}");
+    }
+}
+
+#[test]
 fn history_of_one_user_holds_only_that_users_changes_and_the_limit_says_what_is_left_out() {
     let world = three_batches();
     let of = |user: &str| json(&world, &["history", "--user", user])["events"].as_array().unwrap().clone();
