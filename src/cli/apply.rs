@@ -20,6 +20,7 @@ use crate::journal::fold::Ledger;
 use crate::journal::{Journal, Lock, LockError};
 use crate::model::Outcome;
 use crate::name::Glob;
+use crate::plan::policy::Action;
 use crate::plan::{Plan, PlanId};
 use crate::report;
 
@@ -374,6 +375,10 @@ pub(super) fn conclude(session: &Session, targets: &[&Opened], driven: &Driven) 
         let _ = writeln!(text, "Writing is suspended; `popgate resume` lets it go on.");
         exit = exit.or(Exit::Locked);
     }
+    let by_hand = |service: &str| {
+        let profile = targets.iter().map(|target| &target.policy.service);
+        profile.filter(|profile| profile.name == *service).any(|profile| profile.action == Action::Manual)
+    };
     for service in &status.services {
         for owed in &service.owed {
             exit = exit.or(if owed.failure.is_some() { Exit::RestartFailed } else { Exit::RestartOwed });
@@ -384,8 +389,13 @@ pub(super) fn conclude(session: &Session, targets: &[&Opened], driven: &Driven) 
                 }
                 None => writeln!(
                     text,
-                    "The restart of {} is still owed; `popgate restart` settles it.",
-                    owed.instance
+                    "The restart of {} is still owed; {} settles it.",
+                    owed.instance,
+                    if by_hand(&service.name) {
+                        "do it by hand, and `popgate restart --done`"
+                    } else {
+                        "`popgate restart`"
+                    },
                 ),
             };
             if accounts > 0 {

@@ -40,6 +40,10 @@ pub(super) async fn resume(session: &Session, args: &ResumeArgs) -> Result<Exit,
     if let Some(exit) = handover::ask(session, &command, Exit::Operational).await? {
         return Ok(exit);
     }
+    if session.ledger()?.suspended.is_none() {
+        session.render.result("nothing was suspended\n");
+        return Ok(Exit::Success);
+    }
     write_down(session, "resume", &Record::Resumed { by: session.by.clone(), reason: args.reason.clone() })?;
     session.render.result("resumed\n");
     Ok(Exit::Success)

@@ -92,6 +92,11 @@ impl Session {
         chosen.map(|(name, target)| open(name, target)).collect()
     }
 
+    /// Opens all targets of the settings, whichever were asked for.
+    pub(super) fn every_target(&self) -> Result<Vec<Opened>, Failure> {
+        self.settings.targets.iter().map(|(name, target)| open(name, target)).collect()
+    }
+
     /// Returns the one target, for commands that can do only one.
     pub(super) fn one_target(&self) -> Result<Opened, Failure> {
         let mut targets = self.targets()?;

@@ -33,7 +33,20 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     Ok(Exit::Success)
 }
 
+/// Asks the daemon or the journal, and keeps what concerns the targets that were asked for.
 async fn ask(session: &Session) -> Result<Status, Failure> {
+    let mut status = everything(session).await?;
+    if session.global.target.is_some() {
+        let targets = session.targets()?;
+        let named = |name: &str| targets.iter().any(|target| target.name == name);
+        let serves = |name: &str| targets.iter().any(|target| target.policy.service.name == name);
+        status.targets.retain(|target| named(&target.name));
+        status.services.retain(|service| serves(&service.name));
+    }
+    Ok(status)
+}
+
+async fn everything(session: &Session) -> Result<Status, Failure> {
     let daemon =
         client::status(session.state()).await.map_err(|error| Failure::operational(error.to_string()))?;
     if let Some(daemon) = daemon {
@@ -44,10 +57,9 @@ async fn ask(session: &Session) -> Result<Status, Failure> {
     // The journal knows services by key; a person knows them by name. One that the settings do not name any more
     // is worth a word only as long as it owes something.
     let names: BTreeMap<String, String> = session
-        .settings
-        .targets
-        .values()
-        .map(|target| (target.service.key(), target.service.name()))
+        .every_target()?
+        .into_iter()
+        .map(|target| (target.policy.service.key, target.policy.service.name))
         .collect();
     status.services = ledger
         .services
