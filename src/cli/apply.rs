@@ -72,6 +72,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         _ => conclude(session, &meant, &driven),
     };
     asked.show_together(&answers.seen, exit);
+    asked.say_what_is_left(&answers.seen, &driven.engine);
     Ok(exit)
 }
 
@@ -314,6 +315,20 @@ impl Asked {
             let commits: Vec<_> = plans.iter().map(commit).collect();
             let mut out = self.render.stream();
             let _ = report::json::plans(plans, &commits, exit.code(), exit.reason(), &mut out);
+        }
+    }
+
+    /// Says how many changes `--limit` and `--only` left for another time.
+    fn say_what_is_left(&self, plans: &[Plan], engine: &Engine) {
+        if self.limit == usize::MAX && self.only.is_none() {
+            return;
+        }
+        let sent = |plan: &Plan| engine.outcomes(&plan.target).len();
+        let left = |plan: &Plan| plan.admitted().count().saturating_sub(sent(plan));
+        match plans.iter().filter(|plan| !engine.declined(&plan.target)).map(left).sum::<usize>() {
+            0 => {}
+            1 => self.render.remark("1 change is left for another time."),
+            many => self.render.remark(&format!("{many} changes are left for another time.")),
         }
     }
 

@@ -8,7 +8,7 @@ use super::{Engine, Goal};
 use crate::desired::Desired;
 use crate::journal::fold::{BatchSummary, Ledger, ServiceLedger, Settlement, Suspension};
 use crate::model::{Counts, Now, Outcome};
-use crate::plan::Plan;
+use crate::plan::{HeldBecause, Plan};
 use crate::services::Instance;
 
 /// The state of everything at one moment.
@@ -74,8 +74,11 @@ pub struct PlanStatus {
     pub disable: u64,
     /// Entries that are blocked one by one.
     pub blocked: u64,
-    /// Changes that need an approval of their own.
+    /// Changes that need an approval of their own, but for those of `drift`.
     pub held: usize,
+    /// Accounts that were changed by hand and are left alone.
+    #[serde(default)]
+    pub drift: usize,
     /// The guards that tripped, with value and limit.
     pub guards: Vec<(String, u64, u64)>,
 }
@@ -274,17 +277,19 @@ fn owed_status(owed: &crate::journal::fold::Debt) -> OwedStatus {
 
 impl PlanStatus {
     fn wants_something(&self) -> bool {
-        self.enable + self.disable + self.blocked > 0 || self.held > 0 || !self.guards.is_empty()
+        self.enable + self.disable + self.blocked > 0 || self.held + self.drift > 0 || !self.guards.is_empty()
     }
 }
 
 fn plan_status(plan: &Plan, (disabled, enabled): (u64, u64)) -> PlanStatus {
+    let drift = plan.held.iter().filter(|held| held.why == HeldBecause::DriftLeft).count();
     PlanStatus {
         id: plan.id.as_str().to_owned(),
         enable: plan.summary.enable.saturating_sub(enabled),
         disable: plan.summary.disable.saturating_sub(disabled),
         blocked: plan.summary.blocked,
-        held: plan.held.len(),
+        held: plan.held.len() - drift,
+        drift,
         guards: plan
             .guards
             .iter()

@@ -181,6 +181,10 @@ fn plan(plan: &PlanStatus, out: &mut dyn fmt::Write) -> fmt::Result {
         let changes = counted_as(plan.held as u64, "change is", "changes are");
         writeln!(out, "  {changes} held back, `popgate plan` shows why")?;
     }
+    if plan.drift > 0 {
+        let users = counted_as(plan.drift as u64, "user was", "users were");
+        writeln!(out, "  {users} changed by hand and left alone, `popgate plan` shows them")?;
+    }
     Ok(())
 }
 

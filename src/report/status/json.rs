@@ -52,6 +52,7 @@ fn plan(plan: &PlanStatus) -> Value {
         "disable": plan.disable,
         "blocked": plan.blocked,
         "held": plan.held,
+        "drift": plan.drift,
         "guards": plan.guards.iter().map(guard).collect::<Vec<_>>(),
     })
 }
