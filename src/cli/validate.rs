@@ -1,6 +1,6 @@
 //! `popgate validate`: desired state and settings, offline.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Failure;
 use super::args::{Format, Validate as Args};
@@ -8,6 +8,7 @@ use super::exit::Exit;
 use super::session::{Opened, Session};
 use crate::diagnostic::{self, Diagnostic};
 use crate::report;
+use crate::source;
 
 pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     // The settings were read already; their problems ended the command before this.
@@ -28,9 +29,10 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
             Err(found) => problems.extend(found),
         }
     }
+    let skipped: Vec<String> = directories.iter().flat_map(|(directory, _)| others(directory)).collect();
     let exit = if problems.is_empty() { Exit::Success } else { Exit::Invalid };
     match args.format {
-        Format::Json => session.render.result(&json(&problems, entries, files, exit)),
+        Format::Json => session.render.result(&json(&problems, entries, files, &skipped, exit)),
         Format::Text if problems.is_empty() => {
             session.render.result(&format!(
                 "ok: {} in {}\n",
@@ -40,14 +42,29 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
         }
         Format::Text => session.render.message(&diagnostic::render(&problems, session.render.color_messages)),
     }
+    if !skipped.is_empty() {
+        let shown = skipped.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = skipped.len().saturating_sub(10);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        session.render.remark(&format!(
+            "note: not read, because their names do not end in `.yaml` or `.yml`: {shown}{more}"
+        ));
+    }
     Ok(exit)
 }
 
-fn json(problems: &[Diagnostic], users: usize, files: usize, exit: Exit) -> String {
+/// Returns the files of a directory that are not read: one that ends in `.YAML` is a surprise to somebody.
+fn others(directory: &Path) -> Vec<String> {
+    let skipped = source::read(directory).map(|reading| reading.skipped).unwrap_or_default();
+    skipped.iter().map(|file| directory.join(file).display().to_string()).collect()
+}
+
+fn json(problems: &[Diagnostic], users: usize, files: usize, skipped: &[String], exit: Exit) -> String {
     let judged = serde_json::json!({
         "format_version": "1.0",
         "users": users,
         "files": files,
+        "skipped": skipped,
         "diagnostics": problems,
         "exit_code": exit.code(),
     });

@@ -267,3 +267,20 @@ fn a_state_directory_that_may_not_be_entered_is_named_with_a_remedy_and_nothing_
     mode(0o700);
     assert_eq!((world.read("state/journal-000001"), disabled(&world).as_str()), (before, ""));
 }
+
+#[test]
+fn files_that_are_not_read_are_noted() {
+    let world = world();
+    world.write("desired-state/SALES.YAML", "pop3:\n  a@x.test: enabled\n");
+    world.write("desired-state/.hidden", "");
+    let ran = world.popgate(["validate"]).success();
+    assert_eq!(ran.stdout, "ok: 20 users in 1 file\n");
+    assert!(
+        ran.stderr.contains("not read") && ran.stderr.contains("desired-state/SALES.YAML"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains(".hidden"), "{}", ran.stderr);
+    let json = world.popgate(["validate", "--format", "json"]).success().stdout;
+    assert!(json.contains("SALES.YAML"), "{json}");
+}
