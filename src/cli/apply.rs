@@ -14,6 +14,7 @@ use crate::daemon::{Driven, Hooks, World, crash, drive};
 use crate::diagnostic;
 use crate::engine::effect::Notice;
 use crate::engine::event::{Decision, DesiredRead};
+use crate::engine::status::TargetStatus;
 use crate::engine::{Engine, Goal, Mode, Restarts, Start, Watch};
 use crate::journal::entry::Record;
 use crate::journal::fold::Ledger;
@@ -382,6 +383,10 @@ pub(super) fn conclude(session: &Session, targets: &[&Opened], driven: &Driven) 
         let _ = writeln!(text, "error: target {}: {why}", target.name);
         exit = exit.or(Exit::Operational);
     }
+    for target in status.targets.iter().filter(|target| target.closed) {
+        let _ = writeln!(text, "{}", closed(target));
+        exit = exit.or(Exit::Locked);
+    }
     if let Some(why) = &status.journal {
         let _ = writeln!(text, "error: {why}");
         exit = exit.or(Exit::Operational);
@@ -427,6 +432,13 @@ pub(super) fn conclude(session: &Session, targets: &[&Opened], driven: &Driven) 
         session.render.message(&text);
     }
     exit
+}
+
+/// Says why nothing was written to a target at this time.
+pub(super) fn closed(target: &TargetStatus) -> String {
+    let until =
+        target.opens.map_or_else(|| "never opens".to_owned(), |opens| format!("is closed until {opens}"));
+    format!("Nothing was written to target {}: its window for writes {until}.", target.name)
 }
 
 fn failures(text: &mut String, outcomes: &[(crate::plan::Change, Outcome)]) -> Exit {

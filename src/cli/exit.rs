@@ -19,7 +19,7 @@ pub(super) enum Exit {
     Partial,
     /// It is not that plan any more.
     Stale,
-    /// Another process holds the lock, or writing is suspended.
+    /// Another process holds the lock, writing is suspended, or its window is closed.
     Locked,
     /// The writes are done, and the restart failed.
     RestartFailed,
@@ -60,7 +60,7 @@ impl Exit {
             Self::Guarded => "a guard tripped",
             Self::Partial => "some accounts failed or are blocked",
             Self::Stale => "not that plan any more",
-            Self::Locked => "locked by another process, or suspended",
+            Self::Locked => "locked by another process, suspended, or not the time to write",
             Self::RestartFailed => "writes done, restart failed or overdue",
             Self::RestartOwed => "writes done, restart still owed",
             Self::Usage => "usage error",

@@ -46,6 +46,12 @@ pub struct TargetStatus {
     pub moving: Option<Timestamp>,
     /// Why the store cannot be read.
     pub store: Option<String>,
+    /// Whether something waits for a window for writes.
+    #[serde(default)]
+    pub closed: bool,
+    /// When that window opens; `None` if it never does.
+    #[serde(default)]
+    pub opens: Option<Timestamp>,
     /// The last plan, if it wants anything.
     pub plan: Option<PlanStatus>,
     /// Counts of the last live state.
@@ -186,6 +192,7 @@ impl Engine {
         let quiet = target.invalid.is_none() && target.store.is_none() && target.moving.is_none();
         let settled = plan.is_some_and(|plan| {
             plan.blocked.is_empty()
+                && plan.changes.len() as u64 == target.made.0 + target.made.1
                 && !plan.is_guarded()
                 && target.retries.is_empty()
                 && target.parked.is_empty()
@@ -202,6 +209,8 @@ impl Engine {
             invalid: target.invalid.as_ref().map(|(since, all)| (*since, all.len())),
             moving: target.moving.as_ref().map(|(since, _)| *since),
             store: target.store.as_ref().map(|(_, why)| why.clone()),
+            closed: target.closed,
+            opens: target.next_window.filter(|_| target.closed),
             plan: plan.map(|plan| plan_status(plan, target.made)).filter(PlanStatus::wants_something),
             counts: ledger.and_then(|ledger| ledger.counts),
             last_batch: ledger.and_then(|ledger| ledger.last_batch.clone()),

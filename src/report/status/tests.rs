@@ -284,6 +284,8 @@ fn the_json_has_every_field_under_a_stable_name() {
                     "drift": 0,
                     "guards": [{ "name": "max_disable", "value": 12, "limit": 10 }],
                 },
+                "writes_closed": false,
+                "writes_open_at": null,
                 "last_batch": { "batch": 3, "at": "2026-08-22T10:02:00Z", "done": 40, "already": 2, "failed": 0 },
                 "retrying": 0,
                 "parked": 0,
