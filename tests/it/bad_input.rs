@@ -1,7 +1,7 @@
 //! Bad input of every kind, and what a person gets for it: the place, the remedy, the exit code, nothing half-written.
 
 use crate::daemon::{SOON, desire, disabled, settings, sqlite, users};
-use crate::world::World;
+use crate::world::{World, wait_until};
 
 fn world() -> World {
     let world = World::new();
@@ -283,4 +283,30 @@ fn files_that_are_not_read_are_noted() {
     assert!(!ran.stderr.contains(".hidden"), "{}", ran.stderr);
     let json = world.popgate(["validate", "--format", "json"]).success().stdout;
     assert!(json.contains("SALES.YAML"), "{json}");
+}
+
+#[test]
+fn a_disk_that_fills_up_under_a_daemon_stops_every_write_until_there_is_room() {
+    let world = world();
+    std::fs::create_dir(world.path("state")).unwrap();
+    // A file system of its own, in a name space of its own; possible for everybody where user name spaces are.
+    let mut command = world.command(crate::world::require("unshare"));
+    command.args(["--map-root-user", "--mount", "sh", "-c"]);
+    command.arg(r#"mount -t tmpfs -o size=64k,mode=700 popgate-test state && exec "$1" run"#);
+    command.args(["sh", env!("CARGO_BIN_EXE_popgate")]);
+    let mut daemon = world.start_command(command);
+    daemon.wait_for("nothing to change");
+    // Seen from within, where the small disk is.
+    let inside = std::path::PathBuf::from(format!("/proc/{}/root", daemon.pid()));
+    let fill = inside.join(world.path("state/fill").strip_prefix("/").unwrap());
+    assert!(std::fs::write(&fill, vec![0; 128 << 10]).is_err(), "the disk is small");
+    desire(&world, 20, &[3]);
+    daemon.wait_for("so nothing is written to any store");
+    daemon.wait_for_times("so nothing is written to any store", 2);
+    assert!(daemon.log().contains("free some space"), "{}", daemon.log());
+    assert_eq!(disabled(&world), "", "what cannot be written down is not done");
+    std::fs::remove_file(&fill).unwrap();
+    wait_until("the restart", || (crate::daemon::restarts(&world) == 1).then_some(()));
+    assert_eq!(disabled(&world), "u3@x.test");
+    assert_eq!(daemon.stop(), Some(143));
 }

@@ -10,6 +10,7 @@ mod crash;
 mod cut;
 mod daemon;
 mod examples;
+mod guards;
 mod history;
 mod journal;
 mod layouts;
