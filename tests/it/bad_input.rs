@@ -26,21 +26,53 @@ fn refused(world: &World, code: &str, place: &str) -> String {
 
 #[test]
 fn every_bad_file_is_refused_with_its_place() {
-    let cases: [(&str, &str); 9] = [
-        ("pop3:\n  a: [enabled\n", "bad.yaml:"),
-        ("", "bad.yaml"),
-        ("# nothing but a comment\n", "bad.yaml"),
-        ("pop3:\n", "bad.yaml:1:"),
-        ("pop3:\n  U1@X.test: disabled\n", "users.yaml:2:3"),
-        ("pop3:\n  zoe@x.test: {access: enabled, untill: 2099-01-01}\n", "bad.yaml:2:"),
-        ("pop3:\n  alice@x.test: on\n", "bad.yaml:2:17"),
-        ("pop3:\n  \"a\\nb\": enabled\n", "bad.yaml:2:3"),
-        ("a: &a [x, x]\nb: &b [*a, *a]\npop3: {c: *b}\n", "bad.yaml:1:4"),
+    let cases: [(&[u8], &str); 25] = [
+        (b"pop3:\n  a: [enabled\n", "bad.yaml:"),
+        (b"", "bad.yaml"),
+        (b"# nothing but a comment\n", "bad.yaml"),
+        (b"pop3:\n", "bad.yaml:1:"),
+        (b"pop3:\n  U1@X.test: disabled\n", "users.yaml:2:3"),
+        (b"pop3:\n  zoe@x.test: {access: enabled, untill: 2099-01-01}\n", "bad.yaml:2:"),
+        (b"pop3:\n  alice@x.test: on\n", "bad.yaml:2:17"),
+        (b"pop3:\n  \"a\\nb\": enabled\n", "bad.yaml:2:3"),
+        (b"a: &a [x, x]\nb: &b [*a, *a]\npop3: {c: *b}\n", "bad.yaml:1:4"),
+        (b"pop3:\n  z@x.test: enabled\xff\n", "bad.yaml:2:"),
+        (b"\xff\xfep\0o\0p\0003\0", "bad.yaml:1:1"),
+        (b"pop3:\n  z@x.test: enabled\0\n", "bad.yaml:2:"),
+        (b"pop3:\n\tz@x.test: enabled\n", "bad.yaml:2:1"),
+        (b"pop3:\n  z@x.test: enabled\n---\npop3: {}\n", "bad.yaml:3:1"),
+        (b"pop3:\n- z@x.test: enabled\n", "bad.yaml:2:"),
+        (b"version: 2\npop3: {}\n", "bad.yaml:1:10"),
+        (b"pop3:\n  z@x.test:\n", "bad.yaml:2:3"),
+        (b"pop3:\n  z@x.test: {access: disabled, until: 2099-01-01}\n", "bad.yaml:2:"),
+        (b"pop3:\n  z@x.test: {access: enabled, until: 2099-02-30}\n", "bad.yaml:2:"),
+        (b"pop3:\n  z@x.test: {access: enabled, reason: 12}\n", "bad.yaml:2:"),
+        (b"pop3:\n  \" z@x.test\": enabled\n", "bad.yaml:2:3"),
+        (b"pop3:\n  z\xe2\x80\x8b@x.test: enabled\n", "bad.yaml:2:3"),
+        (b"pop3:\n  z@x.test: enabled # \xe2\x80\xae\n", "bad.yaml:2:"),
+        (b"pop3:\n  z@x.test: enabled\npop3:\n  y@x.test: enabled\n", "bad.yaml:3:1"),
+        (b"pop3:\n  \"\": enabled\n", "bad.yaml:2:3"),
     ];
     for (text, place) in cases {
         let world = world();
         world.write("desired-state/bad.yaml", text);
         refused(&world, "error[POP", place);
+    }
+}
+
+#[test]
+fn what_only_looks_odd_is_read_as_it_is_meant() {
+    let odd: [&[u8]; 4] = [
+        b"pop3:\r\n  u1@x.test: disabled\r\n",
+        b"\xef\xbb\xbfpop3:\n  u1@x.test: disabled\n",
+        b"pop3: {u1@x.test: disabled}",
+        b"# who\npop3:\n    'u1@x.test':   disabled   # left\n\n",
+    ];
+    for text in odd {
+        let world = world();
+        world.write("desired-state/users.yaml", text);
+        let _apply = world.popgate(["apply", "--yes"]).success();
+        assert_eq!(disabled(&world), "u1@x.test", "{}", String::from_utf8_lossy(text));
     }
 }
 
