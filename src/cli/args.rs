@@ -102,9 +102,37 @@ pub(super) struct Validate {
     /// Desired directories [default: those of the settings].
     #[arg(value_name = "DIR")]
     pub(super) directories: Vec<PathBuf>,
-    /// Form of the result.
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+/// The forms of a report: of a plan, or of what is wrong with the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// For a person at a terminal.
+    Text,
+    /// For programs; `popgate schema plan` describes it.
+    Json,
+}
+
+impl From<Format> for ReportFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Text => Self::Text,
+            Format::Json => Self::Json,
+        }
+    }
+}
+
+/// Which reports are wanted.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Output {
+    /// Form of the report on standard output.
     #[arg(long, default_value = "text")]
-    pub(super) format: Format,
+    pub(super) format: ReportFormat,
+    /// Another report into a file, such as json=plan.json; may be given several times.
+    #[arg(long, value_name = "FORMAT=PATH", value_parser = super::reports::file)]
+    pub(super) report: Vec<super::reports::File>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -115,12 +143,8 @@ pub(super) enum Format {
 
 #[derive(Debug, Args)]
 pub(super) struct Plan {
-    /// Form of the report on standard output.
-    #[arg(long, default_value = "text")]
-    pub(super) format: Format,
-    /// Another report into a file; may be given several times.
-    #[arg(long, value_name = "FORMAT=PATH")]
-    pub(super) report: Vec<String>,
+    #[command(flatten)]
+    pub(super) output: Output,
     /// Exit with 2 when there are changes.
     #[arg(long)]
     pub(super) detailed_exitcode: bool,

@@ -17,6 +17,7 @@ mod plan;
 mod progress;
 mod reload;
 mod render;
+mod reports;
 mod restart;
 mod run;
 mod schema;
@@ -58,6 +59,16 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(cli: Cli, render: Render) -> Result<Exit, Failure> {
+    let output = match &cli.command {
+        Command::Plan(args) => args.output.clone(),
+        Command::Validate(args) => args.output.clone(),
+        _ => return carry_out(cli, render),
+    };
+    reports::check(&output)?;
+    carry_out(cli, render).inspect_err(|failure| reports::failed(render, &output, failure))
+}
+
+fn carry_out(cli: Cli, render: Render) -> Result<Exit, Failure> {
     match cli.command {
         Command::Schema(args) => return Ok(schema::run(&args, render)),
         Command::Completions(args) => return Ok(completions::run(&args, render)),

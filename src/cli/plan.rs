@@ -1,10 +1,13 @@
 //! `popgate plan`: what would change and why. Holds stores that cannot write.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use super::Failure;
-use super::args::{Format, Plan as Args};
+use super::args::{Plan as Args, ReportFormat};
 use super::exit::Exit;
+use super::reports;
 use super::session::{Opened, Session};
 use crate::engine::event::DesiredRead;
 use crate::journal::fold::Ledger;
@@ -13,7 +16,6 @@ use crate::plan::{self, Plan};
 use crate::report;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
-    let reports = args.report.iter().map(|text| report_file(text)).collect::<Result<Vec<_>, _>>()?;
     let targets = session.targets()?;
     let reads = session.desired(&targets)?;
     let ledger = session.ledger()?;
@@ -31,15 +33,9 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     if args.detailed_exitcode && changes {
         exit = exit.or(Exit::Changes);
     }
-    for (format, path) in reports {
-        let mut text = String::new();
-        write(session, &targets, &reads, &plans, format, false, exit, &mut text);
-        crate::replace::replace(&path, text.as_bytes()).map_err(|error| {
-            Failure::operational(format!("writing the report {}: {error}", path.display()))
-        })?;
-    }
-    let mut out = session.render.stream();
-    write(session, &targets, &reads, &plans, args.format, session.render.color, exit, &mut out);
+    reports::write(session.render, &args.output, |format, color, out| {
+        write(session, &targets, &reads, &plans, format, color, exit, out)
+    })?;
     Ok(exit)
 }
 
@@ -75,46 +71,36 @@ pub(super) fn exit_of(plan: &Plan) -> Exit {
 /// Writes plans in one format.
 #[expect(
     clippy::too_many_arguments,
-    reason = "a report needs to know all of it, and nothing else calls this"
+    reason = "a report needs to know all of it, and only the two commands that make plans call this"
 )]
 pub(super) fn write(
     session: &Session,
     targets: &[Opened],
     reads: &[DesiredRead],
     plans: &[Plan],
-    format: Format,
+    format: ReportFormat,
     color: bool,
     exit: Exit,
-    out: &mut dyn std::fmt::Write,
-) {
+    out: &mut dyn fmt::Write,
+) -> fmt::Result {
     let commits: Vec<_> = reads.iter().map(|read| read.commit.clone()).collect();
-    // A reader that has seen enough closes the pipe; that is no error.
-    let _ = match format {
-        Format::Json => report::json::plans(plans, &commits, exit.code(), exit.reason(), out),
-        Format::Text => plans.iter().zip(targets).zip(&commits).try_for_each(|((plan, target), commit)| {
-            if plans.len() > 1 {
-                writeln!(out, "target {}", target.name)?;
-            }
-            let view = report::text::View {
-                color,
-                commit: commit.clone(),
-                directory: target.directory.display().to_string(),
-                timezone: session.settings.timezone.clone(),
-            };
-            report::text::plan(plan, &view, out)
-        }),
-    };
-}
-
-fn report_file(text: &str) -> Result<(Format, std::path::PathBuf), Failure> {
-    let usage = || Failure::usage(format!("--report {text}: write FORMAT=PATH, such as json=plan.json"));
-    let (format, path) = text.split_once('=').ok_or_else(usage)?;
-    let format = match format {
-        "text" => Format::Text,
-        "json" => Format::Json,
-        _ => return Err(usage().help("the formats are: text, json")),
-    };
-    if path.is_empty() { Err(usage()) } else { Ok((format, path.into())) }
+    match format {
+        ReportFormat::Json => report::json::plans(plans, &commits, exit.code(), exit.reason(), out),
+        ReportFormat::Text => {
+            plans.iter().zip(targets).zip(&commits).try_for_each(|((plan, target), commit)| {
+                if plans.len() > 1 {
+                    writeln!(out, "target {}", target.name)?;
+                }
+                let view = report::text::View {
+                    color,
+                    commit: commit.clone(),
+                    directory: target.directory.display().to_string(),
+                    timezone: session.settings.timezone.clone(),
+                };
+                report::text::plan(plan, &view, out)
+            })
+        }
+    }
 }
 
 /// Takes a moment or a day in the target's time zone; the present moment's monotonic part stays.

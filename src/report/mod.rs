@@ -9,6 +9,7 @@ mod harmless;
 pub mod history;
 pub mod json;
 pub mod notice;
+pub mod problems;
 #[cfg(test)]
 mod sample;
 pub mod status;
