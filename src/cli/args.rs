@@ -111,8 +111,18 @@ pub(super) struct Validate {
 pub(super) enum ReportFormat {
     /// For a person at a terminal.
     Text,
+    /// As if live state were the YAML: a unified diff of each file.
+    Diff,
     /// For programs; `popgate schema plan` describes it.
     Json,
+    /// For a comment on a pull request, or a job summary.
+    Markdown,
+    /// Annotations of GitHub Actions.
+    Github,
+    /// A code quality report of GitLab.
+    Gitlab,
+    /// `JUnit` XML.
+    Junit,
 }
 
 impl From<Format> for ReportFormat {
@@ -151,6 +161,15 @@ pub(super) struct Plan {
     /// Plan as if it were this moment (2027-01-01 or 2027-01-01T08:00:00Z).
     #[arg(long, value_name = "TIME")]
     pub(super) at: Option<String>,
+    /// List only users whose name matches, such as '*@sales.example'; guards and plan id are those of the whole.
+    #[arg(long, value_name = "GLOB")]
+    pub(super) only: Option<String>,
+    /// Summary, effects and guards, without the lists; in text and Markdown.
+    #[arg(long, conflicts_with = "show_unlisted")]
+    pub(super) concise: bool,
+    /// List the accounts that no entry names too, those with POP3 first; in text, Markdown and JSON.
+    #[arg(long)]
+    pub(super) show_unlisted: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -10,13 +10,22 @@ use super::Failure;
 use super::args::{Output, ReportFormat};
 use super::render::Render;
 use crate::diagnostic::Diagnostic;
-use crate::report::problems::Problems;
+use crate::report::{self, problems::Problems};
 
 /// A report into a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct File {
     format: ReportFormat,
     path: PathBuf,
+}
+
+/// Where a report goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum To {
+    /// A file, in which nothing is coloured.
+    File,
+    /// Standard output.
+    Output,
 }
 
 /// Reads `FORMAT=PATH` as it stands on the command line.
@@ -51,15 +60,15 @@ pub(super) fn check(output: &Output) -> Result<(), Failure> {
 pub(super) fn write(
     render: Render,
     output: &Output,
-    mut report: impl FnMut(ReportFormat, bool, &mut dyn fmt::Write) -> fmt::Result,
+    mut report: impl FnMut(ReportFormat, To, &mut dyn fmt::Write) -> fmt::Result,
 ) -> Result<(), Failure> {
     for file in &output.report {
-        write_file(&file.path, |out| report(file.format, false, out)).map_err(|error| {
+        write_file(&file.path, |out| report(file.format, To::File, out)).map_err(|error| {
             Failure::operational(format!("writing the report {}: {error}", file.path.display()))
         })?;
     }
     // A reader that has seen enough closes the pipe; that is no error.
-    let _ = report(output.format, render.color, &mut render.stream());
+    let _ = report(output.format, To::Output, &mut render.stream());
     Ok(())
 }
 
@@ -98,10 +107,25 @@ pub(super) fn failed(render: Render, output: &Output, failure: &Failure) {
         ..Problems::of(&diagnostics, failure.exit.code(), failure.exit.reason())
     };
     // The failure itself is what the command ends with; that of a report would hide it.
-    drop(write(render, output, |format, _, out| match format {
-        ReportFormat::Text => Ok(()),
+    drop(write(render, output, |format, to, out| write_problems(&problems, format, to, out)));
+}
+
+/// Writes what is wrong in one format. As text, standard error has it already.
+pub(super) fn write_problems(
+    problems: &Problems<'_>,
+    format: ReportFormat,
+    to: To,
+    out: &mut dyn fmt::Write,
+) -> fmt::Result {
+    match format {
+        ReportFormat::Github => report::github::problems(problems, out),
+        ReportFormat::Gitlab => report::gitlab::problems(problems, out),
         ReportFormat::Json => problems.json(out),
-    }));
+        ReportFormat::Junit => report::junit::problems(problems, out),
+        ReportFormat::Markdown => report::markdown::problems(problems, out),
+        ReportFormat::Diff | ReportFormat::Text if to == To::Output => Ok(()),
+        ReportFormat::Diff | ReportFormat::Text => problems.text(out),
+    }
 }
 
 /// Names the files of diagnostics from the root of the repository, as whoever annotates lines wants them.

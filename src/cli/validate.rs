@@ -35,12 +35,11 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     if exit == Exit::Invalid {
         session.render.message(&diagnostic::render(&problems, session.render.color_messages));
     }
-    reports::write(session.render, &args.output, |format, _, out| match format {
-        ReportFormat::Json => found.json(out),
-        ReportFormat::Text if problems.is_empty() => {
+    reports::write(session.render, &args.output, |format, to, out| match format {
+        ReportFormat::Diff | ReportFormat::Text if problems.is_empty() => {
             writeln!(out, "ok: {} in {}", counted(entries, "user"), counted(files, "file"))
         }
-        ReportFormat::Text => Ok(()),
+        format => reports::write_problems(&found, format, to, out),
     })?;
     Ok(exit)
 }

@@ -8,9 +8,11 @@
 
 mod check;
 mod edit;
+mod pieces;
 mod read;
 mod rules;
 mod schema;
+mod span;
 mod words;
 mod write;
 
@@ -29,7 +31,8 @@ pub use edit::{Edit, set};
 pub use read::{digest, read};
 pub use rules::{LONGEST_NAME, LONGEST_REASON, objection_to_name, objection_to_reason};
 pub use schema::json_schema;
-pub use write::write;
+pub use span::Span;
+pub use write::{key, write};
 
 /// One file of a desired directory, as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]

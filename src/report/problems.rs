@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::json;
-use crate::diagnostic::Diagnostic;
+use super::{harmless, json};
+use crate::diagnostic::{self, Diagnostic};
 
 /// Why there is no plan, or what `validate` found.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,19 @@ impl<'a> Problems<'a> {
     /// Diagnostics, and the exit code that they lead to.
     pub fn of(diagnostics: &'a [Diagnostic], exit_code: u8, exit_reason: &'a str) -> Self {
         Self { diagnostics, failure: None, seen: None, exit: (exit_code, exit_reason) }
+    }
+
+    /// Writes them as text, as the terminal shows them.
+    ///
+    /// # Errors
+    /// Only those of `out`.
+    pub fn text(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        out.write_str(&diagnostic::render(self.diagnostics, false))?;
+        if let Some((message, help)) = self.failure {
+            writeln!(out, "error: {}", harmless(message))?;
+            help.map_or(Ok(()), |help| writeln!(out, "  help: {}", harmless(help)))?;
+        }
+        Ok(())
     }
 
     /// Writes them as JSON.
