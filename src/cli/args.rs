@@ -63,6 +63,8 @@ pub(super) enum LogFormat {
 pub(super) enum Command {
     /// Check desired state and settings, offline.
     Validate(Validate),
+    /// Give the YAML its canonical form: users sorted, short form where it suffices, comments kept.
+    Fmt(Fmt),
     /// Show what would change and why. Never writes.
     Plan(Plan),
     /// Make one batch: write the difference, then restart what has to learn of it.
@@ -104,6 +106,19 @@ pub(super) struct Validate {
     pub(super) directories: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Fmt {
+    /// Desired directories [default: those of the settings].
+    #[arg(value_name = "DIR")]
+    pub(super) directories: Vec<PathBuf>,
+    /// Write nothing, name the files that would change, and exit with 2 if there are any.
+    #[arg(long)]
+    pub(super) check: bool,
+    /// Write nothing and show what would change.
+    #[arg(long)]
+    pub(super) diff: bool,
 }
 
 /// The forms of a report: of a plan, or of what is wrong with the files.

@@ -8,6 +8,7 @@ mod completions;
 mod doctor;
 mod exit;
 mod export;
+mod fmt;
 mod get;
 mod handover;
 mod history;
@@ -80,6 +81,7 @@ fn carry_out(cli: Cli, render: Render) -> Result<Exit, Failure> {
     let exit = runtime.block_on(async {
         match cli.command {
             Command::Validate(args) => validate::run(&session, &args),
+            Command::Fmt(args) => fmt::run(&session, &args),
             Command::Plan(args) => plan::run(&session, &args).await,
             Command::Apply(args) => apply::run(&session, &args).await,
             Command::Run(args) => run::run(&session, &args).await,
