@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::remedy;
 use super::mount::{Mount, mount_of};
 use crate::replace::sync_dir;
 
@@ -83,7 +84,7 @@ pub enum LockError {
         kind: String,
     },
     /// The system refused something.
-    #[error("{what} `{}` failed: {source}", .path.display())]
+    #[error("{what} `{}` failed: {source}{}", .path.display(), remedy(source))]
     Io {
         /// What was attempted.
         what: &'static str,
