@@ -2,6 +2,7 @@
 //!
 //! It knows neither stores nor services: only what they answered.
 
+mod alike;
 mod diff;
 mod effect;
 mod guard;
@@ -328,7 +329,7 @@ impl Plan {
 ///
 /// The result depends on nothing but the arguments.
 pub fn plan(desired: &Desired, live: &Live, memory: &Memory, policy: &Policy, now: Now) -> Plan {
-    let scope = resolve::Scope::new(policy);
+    let scope = resolve::Scope::new(policy, live);
     let resolved = resolve::resolve(desired, live, memory, &scope, policy, now);
     let counts = live.counts(|account| !scope.is_ignored(account));
     let mut found = diff::diff(desired, live, memory, policy, &scope, &resolved, now);
