@@ -11,7 +11,7 @@ use super::reports::{self, To};
 use super::session::{Opened, Session};
 use crate::engine::event::DesiredRead;
 use crate::journal::fold::Ledger;
-use crate::model::{Account, Live, Now};
+use crate::model::{AccountId, AccountRef, Live, Now};
 use crate::name::Glob;
 use crate::plan::{self, Memory, Plan};
 use crate::report::{self, Extent, Shown, Unlisted};
@@ -87,9 +87,9 @@ fn unlisted(
 ) -> Vec<Unlisted> {
     let memory = remembered(session, target, ledger);
     let accounts = plan::unlisted(&read.desired, live, &memory, &target.policy, now);
-    let row = |account: &Account| Unlisted {
-        account: account.id.clone(),
-        name: account.name.clone(),
+    let row = |account: AccountRef<'_>| Unlisted {
+        account: AccountId::new(account.id),
+        name: account.name.to_owned(),
         state: account.state.clone(),
     };
     accounts.into_iter().map(row).collect()

@@ -2,6 +2,7 @@
 //!
 //! It knows neither stores nor services: only what they answered.
 
+mod alike;
 mod approve;
 mod diff;
 mod effect;
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::desired::Desired;
-use crate::model::{Access, Account, AccountId, Counts, Digest, Live, Now, Origin, State};
+use crate::model::{Access, AccountId, AccountRef, Counts, Digest, Live, Now, Origin, State};
 use crate::name::fold;
 
 pub use approve::NotApproved;
@@ -325,11 +326,11 @@ pub fn unlisted<'l>(
     memory: &Memory,
     policy: &Policy,
     now: Now,
-) -> Vec<&'l Account> {
-    let scope = resolve::Scope::new(policy);
+) -> Vec<AccountRef<'l>> {
+    let scope = resolve::Scope::new(policy, live);
     let resolved = resolve::resolve(desired, live, memory, &scope, policy, now);
     let mut accounts = diff::not_named(desired, live, memory, policy, &scope, &resolved, now);
-    accounts.sort_by_key(|account| !diff::may_have_pop3(account));
+    accounts.sort_by_key(|account| !diff::may_have_pop3(*account));
     accounts
 }
 
@@ -337,7 +338,7 @@ pub fn unlisted<'l>(
 ///
 /// The result depends on nothing but the arguments.
 pub fn plan(desired: &Desired, live: &Live, memory: &Memory, policy: &Policy, now: Now) -> Plan {
-    let scope = resolve::Scope::new(policy);
+    let scope = resolve::Scope::new(policy, live);
     let resolved = resolve::resolve(desired, live, memory, &scope, policy, now);
     let counts = live.counts(|account| !scope.is_ignored(account));
     let mut found = diff::diff(desired, live, memory, policy, &scope, &resolved, now);
