@@ -75,7 +75,10 @@ pub(super) async fn apply(
     {
         let mut out = session.render.stream();
         let exit = plans.iter().map(plan::exit_of).fold(Exit::Success, Exit::or);
-        plan::write(session, targets, &reads, &plans, args.format, session.render.color, exit, &mut out);
+        let format = args.format.into();
+        // A reader that has seen enough closes the pipe; that is no error.
+        let _ =
+            plan::write(session, targets, &reads, &plans, &[], format, session.render.color, exit, &mut out);
     }
     let changes = plans.iter().map(|plan| plan.admitted().count()).sum::<usize>();
     if changes > 0 && !args.yes {

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use super::args::{Format, Validate as Args};
+use super::args::{ReportFormat, Validate as Args};
 use super::exit::Exit;
+use super::reports;
 use super::session::{Opened, Session};
-use crate::diagnostic::{self, Diagnostic};
-use crate::report;
+use crate::diagnostic;
+use crate::report::problems::Problems;
 use crate::source;
 
 pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
@@ -31,17 +32,17 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     }
     let skipped: Vec<String> = directories.iter().flat_map(|(directory, _)| others(directory)).collect();
     let exit = if problems.is_empty() { Exit::Success } else { Exit::Invalid };
-    match args.format {
-        Format::Json => session.render.result(&json(&problems, entries, files, &skipped, exit)),
-        Format::Text if problems.is_empty() => {
-            session.render.result(&format!(
-                "ok: {} in {}\n",
-                counted(entries, "user"),
-                counted(files, "file")
-            ));
-        }
-        Format::Text => session.render.message(&diagnostic::render(&problems, session.render.color_messages)),
+    let shown = reports::rooted(&problems);
+    let found = Problems { seen: Some((entries, files)), ..Problems::of(&shown, exit.code(), exit.reason()) };
+    if exit == Exit::Invalid {
+        session.render.message(&diagnostic::render(&problems, session.render.color_messages));
     }
+    reports::write(session.render, &args.output, |format, to, out| match format {
+        ReportFormat::Diff | ReportFormat::Text if problems.is_empty() => {
+            writeln!(out, "ok: {} in {}", counted(entries, "user"), counted(files, "file"))
+        }
+        format => reports::write_problems(&found, format, to, out),
+    })?;
     if !skipped.is_empty() {
         let shown = skipped.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
         let more = skipped.len().saturating_sub(10);
@@ -57,18 +58,6 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
 fn others(directory: &Path) -> Vec<String> {
     let skipped = source::read(directory).map(|reading| reading.skipped).unwrap_or_default();
     skipped.iter().map(|file| directory.join(file).display().to_string()).collect()
-}
-
-fn json(problems: &[Diagnostic], users: usize, files: usize, skipped: &[String], exit: Exit) -> String {
-    let judged = serde_json::json!({
-        "format_version": "1.0",
-        "users": users,
-        "files": files,
-        "skipped": skipped,
-        "diagnostics": problems,
-        "exit_code": exit.code(),
-    });
-    report::json::text(&judged)
 }
 
 pub(super) fn counted(count: usize, what: &str) -> String {

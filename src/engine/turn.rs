@@ -252,9 +252,12 @@ impl Engine {
         target.next_refresh = Some(now.mono + target.policy.refresh);
         let Some(desired) = target.good.clone() else { return self.end_turn(name) };
         let zone = target.policy.timezone.clone();
-        target.next_expiry =
-            desired.iter().filter_map(|entry| entry.expires_at(&zone)).filter(|at| *at > now.wall).min();
-        target.ending = expiry::ending(desired.iter(), &zone, now.wall);
+        target.next_expiry = desired
+            .with_until()
+            .filter_map(|entry| entry.expires_at(&zone))
+            .filter(|at| *at > now.wall)
+            .min();
+        target.ending = expiry::ending(desired.with_until(), &zone, now.wall);
         let warnings = target.warned.news(&target.ending);
         let applied = target.applied.clone();
         let mut memory = self.ledger.memory(name, applied);

@@ -166,14 +166,10 @@ fn shrunk_input(desired: &Desired, memory: &Memory, limit: u8, approved: bool) -
     let mut worst = (lost(applied.desired.len(), desired.len()), "all files together".to_owned());
     for (file, before) in applied.desired.files() {
         // A file that moved or was split lost nothing as long as its users are still listed somewhere.
-        let mut kept = desired.files().find(|(now, _)| now.path == file.path).map_or(0, |(_, count)| count);
+        let mut kept = desired.count_of_file(&file.path);
         if lost(before, kept) > limit {
-            kept = applied
-                .desired
-                .iter()
-                .filter(|entry| applied.desired.file_of(&entry.name) == Some(&file.path))
-                .filter(|entry| desired.get(&entry.name).is_some())
-                .count();
+            kept =
+                applied.desired.of_file(&file.path).filter(|entry| desired.get(entry.name).is_some()).count();
         }
         let share = lost(before, kept);
         if share > worst.0 {

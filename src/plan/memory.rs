@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::policy::Rules;
 use super::{Note, PlanId};
-use crate::desired::{Desired, Entry};
+use crate::desired::{Desired, EntryRef};
 use crate::model::{Access, AccountId, Counts, Digest};
 
 /// How long the guards remember a change.
@@ -97,7 +97,7 @@ impl Memory {
     }
 
     /// Returns the entry of this name as it was when it was last satisfied.
-    pub fn satisfied(&self, folded: &str) -> Option<&Entry> {
+    pub fn satisfied(&self, folded: &str) -> Option<EntryRef<'_>> {
         let applied = self.applied.as_ref()?;
         if applied.except.contains(folded) { None } else { applied.desired.get(folded) }
     }

@@ -2,11 +2,13 @@
 //!
 //! It knows neither stores nor services: only what they answered.
 
+mod alike;
 mod approve;
 mod diff;
 mod effect;
 mod guard;
 pub mod memory;
+mod only;
 pub mod policy;
 mod resolve;
 #[cfg(test)]
@@ -18,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::desired::Desired;
 use crate::engine::window::Kind;
-use crate::model::{Access, AccountId, Counts, Digest, Live, Now, Origin, State};
+use crate::model::{Access, AccountId, AccountRef, Counts, Digest, Live, Now, Origin, State};
 use crate::name::fold;
 
 pub use approve::NotApproved;
@@ -322,11 +324,27 @@ impl Plan {
     }
 }
 
+/// Lists the accounts that no entry names and that are not counted as released: those with POP3 first, otherwise in
+/// the order of the store.
+pub fn unlisted<'l>(
+    desired: &Desired,
+    live: &'l Live,
+    memory: &Memory,
+    policy: &Policy,
+    now: Now,
+) -> Vec<AccountRef<'l>> {
+    let scope = resolve::Scope::new(policy, live);
+    let resolved = resolve::resolve(desired, live, memory, &scope, policy, now);
+    let mut accounts = diff::not_named(desired, live, memory, policy, &scope, &resolved, now);
+    accounts.sort_by_key(|account| !diff::may_have_pop3(*account));
+    accounts
+}
+
 /// Plans: what would have to be written so that live state is as desired, and whether that may be done.
 ///
 /// The result depends on nothing but the arguments.
 pub fn plan(desired: &Desired, live: &Live, memory: &Memory, policy: &Policy, now: Now) -> Plan {
-    let scope = resolve::Scope::new(policy);
+    let scope = resolve::Scope::new(policy, live);
     let resolved = resolve::resolve(desired, live, memory, &scope, policy, now);
     let counts = live.counts(|account| !scope.is_ignored(account));
     let mut found = diff::diff(desired, live, memory, policy, &scope, &resolved, now);
