@@ -8,7 +8,7 @@ use super::{Engine, Goal};
 use crate::desired::Desired;
 use crate::journal::fold::{BatchSummary, Ledger, ServiceLedger, Settlement, Suspension};
 use crate::model::{Counts, Now, Outcome};
-use crate::plan::{HeldBecause, Plan};
+use crate::plan::{HeldBecause, Note, Plan};
 use crate::services::Instance;
 
 /// The state of everything at one moment.
@@ -189,6 +189,12 @@ impl Engine {
     fn target_status(&self, name: &str, target: &super::target::Target) -> TargetStatus {
         let ledger = self.ledger.of(name);
         let plan = target.plan.as_deref();
+        let closed = plan.filter(|plan| plan.admitted().next().is_some()).and_then(|plan| {
+            plan.notes.iter().find_map(|note| match note {
+                Note::WritesClosed { until } => Some(*until),
+                _ => None,
+            })
+        });
         let quiet = target.invalid.is_none() && target.store.is_none() && target.moving.is_none();
         let settled = plan.is_some_and(|plan| {
             plan.blocked.is_empty()
@@ -209,8 +215,8 @@ impl Engine {
             invalid: target.invalid.as_ref().map(|(since, all)| (*since, all.len())),
             moving: target.moving.as_ref().map(|(since, _)| *since),
             store: target.store.as_ref().map(|(_, why)| why.clone()),
-            closed: target.closed,
-            opens: target.next_window.filter(|_| target.closed),
+            closed: closed.is_some(),
+            opens: closed.flatten(),
             plan: plan.map(|plan| plan_status(plan, target.made)).filter(PlanStatus::wants_something),
             counts: ledger.and_then(|ledger| ledger.counts),
             last_batch: ledger.and_then(|ledger| ledger.last_batch.clone()),

@@ -140,12 +140,12 @@ fn target(target: &TargetStatus, timezone: &TimeZone, out: &mut dyn fmt::Write) 
     if let Some(plan) = &target.plan {
         self::plan(plan, out)?;
     }
-    match target.opens {
-        Some(opens) => {
-            writeln!(out, "    writing waits for its window, which opens {}", moment(opens, timezone))?
-        }
-        None if target.closed => writeln!(out, "    writing waits for its window, which never opens")?,
-        None => {}
+    if target.closed {
+        let opens = target.opens.map_or_else(
+            || "which never opens".to_owned(),
+            |opens| format!("which opens {}", moment(opens, timezone)),
+        );
+        writeln!(out, "    writing waits for its window, {opens}")?;
     }
     if let Some(batch) = &target.last_batch {
         let (number, at, done) = (batch.batch, moment(batch.at, timezone), counted(batch.done, "change"));
