@@ -37,7 +37,7 @@ fn every_bad_file_is_refused_with_its_place() {
         (b"pop3:\n  \"a\\nb\": enabled\n", "bad.yaml:2:3"),
         (b"a: &a [x, x]\nb: &b [*a, *a]\npop3: {c: *b}\n", "bad.yaml:1:4"),
         (b"pop3:\n  z@x.test: enabled\xff\n", "bad.yaml:2:"),
-        (b"\xff\xfep\0o\0p\0003\0", "bad.yaml:1:1"),
+        (b"\xff\xfep\x00o\x00p\x003\x00", "bad.yaml:1:1"),
         (b"pop3:\n  z@x.test: enabled\0\n", "bad.yaml:2:"),
         (b"pop3:\n\tz@x.test: enabled\n", "bad.yaml:2:1"),
         (b"pop3:\n  z@x.test: enabled\n---\npop3: {}\n", "bad.yaml:3:1"),
