@@ -61,7 +61,7 @@ impl Desired {
             && (after.is_empty() || comment.starts_with('#') && comment.len() < after.len());
         let from = key_end + rest.len() - word.len();
         let access = from..from + access.word().len();
-        plain.then(|| Span { entry: start..access.end, access })
+        plain.then_some(Span { entry: start..access.end, access })
     }
 
     fn file(&self, path: &str) -> Option<&File> {

@@ -234,7 +234,7 @@ fn row(planned: &Planned) -> String {
     let line = change.cause.origin().map_or_else(String::new, |origin| origin.line.to_string());
     let mut why = cells::sentence(&text::cause(planned));
     if let Some(reason) = &planned.reason {
-        why.push_str(&format!(", reason&#58; {}", code(reason)));
+        why = format!("{why}, reason&#58; {}", code(reason));
     }
     if planned.waits {
         why.push_str(" **waits for an approval**");

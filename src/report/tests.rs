@@ -76,14 +76,18 @@ fn everywhere(evil: &str, listed: bool) -> (Plan, Desired, View) {
         *origin = elsewhere.clone();
         match why {
             BlockedBecause::Ambiguous(all) => {
-                all.iter_mut().for_each(|(id, name)| (*id, *name) = (AccountId::new(evil), evil.to_owned()));
+                for (id, name) in all {
+                    (*id, *name) = (AccountId::new(evil), evil.to_owned());
+                }
             }
             BlockedBecause::Doubled(account, others) => {
                 evil.clone_into(account);
-                others.iter_mut().for_each(|(name, _)| evil.clone_into(name));
+                for (name, _) in others {
+                    evil.clone_into(name);
+                }
             }
             BlockedBecause::Rebound { was, now, .. } => {
-                (*was, *now) = (AccountId::new(evil), AccountId::new(evil))
+                (*was, *now) = (AccountId::new(evil), AccountId::new(evil));
             }
             BlockedBecause::Ignored(glob) | BlockedBecause::Protected(glob) => evil.clone_into(glob),
         }
@@ -91,12 +95,12 @@ fn everywhere(evil: &str, listed: bool) -> (Plan, Desired, View) {
     for note in &mut plan.notes {
         match note {
             Note::Missing { name, suggestion, .. } => {
-                (*name, *suggestion) = (evil.to_owned(), Some(evil.to_owned()))
+                (*name, *suggestion) = (evil.to_owned(), Some(evil.to_owned()));
             }
             Note::Unreadable { name, why, .. } => (*name, *why) = (evil.to_owned(), evil.to_owned()),
             Note::Released { name, .. } => evil.clone_into(name),
             Note::NotEffective { service, names } => {
-                (*service, *names) = (evil.to_owned(), vec![evil.to_owned(); 3])
+                (*service, *names) = (evil.to_owned(), vec![evil.to_owned(); 3]);
             }
             Note::FirstContact => {}
         }
@@ -188,7 +192,7 @@ fn check(format: &str, text: &str, usual: &str) -> Result<(), String> {
     match format {
         "github" => text.lines().try_for_each(annotation),
         "json" | "gitlab" => {
-            let [have, want] = [text, usual].map(|text| serde_json::from_str::<serde_json::Value>(text));
+            let [have, want] = [text, usual].map(serde_json::from_str::<serde_json::Value>);
             let (have, want) =
                 (have.map_err(|error| error.to_string())?, want.map_err(|error| error.to_string())?);
             if skeleton(&have) == skeleton(&want) { Ok(()) } else { Err("another structure".to_owned()) }
@@ -197,9 +201,10 @@ fn check(format: &str, text: &str, usual: &str) -> Result<(), String> {
             same("<", |text| text.matches('<').count())?;
             same(">", |text| text.matches('>').count())?;
             same("quotes", |text| text.matches('"').count())?;
-            match text.contains(['\u{fffe}', '\u{ffff}']) {
-                true => Err("not a character of XML".to_owned()),
-                false => Ok(()),
+            if text.contains(['\u{fffe}', '\u{ffff}']) {
+                Err("not a character of XML".to_owned())
+            } else {
+                Ok(())
             }
         }
         "markdown" => markdown(text, usual),
@@ -238,9 +243,10 @@ fn annotation(line: &str) -> Result<(), String> {
         }
     }
     let decoded = |text: &str| text.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%");
-    match [properties, message].iter().any(|text| decoded(text).contains(['\r', '\n'])) {
-        true => Err("a line break comes out".to_owned()),
-        false => Ok(()),
+    if [properties, message].iter().any(|text| decoded(text).contains(['\r', '\n'])) {
+        Err("a line break comes out".to_owned())
+    } else {
+        Ok(())
     }
 }
 

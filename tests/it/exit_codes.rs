@@ -90,7 +90,9 @@ fn a_signal_ends_the_daemon_with_its_own_code() {
 fn a_mixed_situation_reports_the_most_severe() {
     let both = |prepare: &[fn(&World)], args: &[&str]| {
         let world = world();
-        prepare.iter().for_each(|prepare| prepare(&world));
+        for prepare in prepare {
+            prepare(&world);
+        }
         let ran = world.popgate(args);
         (ran.code.unwrap(), ran.stderr)
     };
