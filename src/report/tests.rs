@@ -172,6 +172,47 @@ fn what_is_wrong_with_files_is_shown_as_nothing_but_text_too() {
     }
 }
 
+/// Keeps the length of the longest piece that it is given, and of all together.
+#[derive(Default)]
+struct Meter {
+    longest: usize,
+    total: usize,
+}
+
+impl std::fmt::Write for Meter {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.longest = self.longest.max(text.len());
+        self.total += text.len();
+        Ok(())
+    }
+}
+
+#[test]
+fn no_report_is_held_as_one_text() {
+    let text: String = (0..20_000).map(|n| format!("  u{n:05}@x.example: disabled\n")).collect();
+    let desired = desired(&[("a.yaml", &format!("pop3:\n{text}"))]);
+    let changes = desired.iter().map(|entry| {
+        let cause = Cause::Listed(desired.origin(entry));
+        super::sample::planned(&entry.name, State::Is(Access::Enabled), Access::Disabled, cause)
+    });
+    let (plan, view) = (with_changes(changes.collect()), view());
+    let one = Shown { plan: &plan, desired: &desired, view: &view };
+    let renders: [(&str, fn(&[Shown<'_>], &mut Meter) -> std::fmt::Result); 6] = [
+        ("text", |all, out| all.iter().try_for_each(|one| text::plan(one.plan, one.view, out))),
+        ("diff", |all, out| diff::plans(all, out)),
+        ("json", |all, out| json::shown(all, 0, "success", out)),
+        ("github", |all, out| github::plans(all, out)),
+        ("gitlab", |all, out| gitlab::plans(all, out)),
+        ("junit", |all, out| junit::plans(all, out)),
+    ];
+    for (name, render) in renders {
+        let mut meter = Meter::default();
+        render(&[one], &mut meter).unwrap();
+        assert!(meter.longest < 500, "{name}: a piece of {} bytes", meter.longest);
+        assert!(meter.total > 1_000_000 || name == "github", "{name}: {} bytes", meter.total);
+    }
+}
+
 /// Compares the structure of a report with that of a harmless one.
 fn check(format: &str, text: &str, usual: &str) -> Result<(), String> {
     let same = |what: &str, count: fn(&str) -> usize| match (count(text), count(usual)) {
