@@ -11,7 +11,7 @@ use super::reports::{self, To};
 use super::session::{Opened, Session};
 use crate::engine::event::DesiredRead;
 use crate::journal::fold::Ledger;
-use crate::model::{Account, Live, Now};
+use crate::model::{AccountId, AccountRef, Live, Now};
 use crate::name::Glob;
 use crate::plan::{self, Memory, Plan};
 use crate::report::{self, Extent, Shown, Unlisted};
@@ -26,7 +26,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         let live = target.reader().read().await?;
         let now = match &args.at {
             Some(text) => at(text, target, session.clock.now())?,
-            None => session.clock.now(),
+            None => ledger.seen(session.clock.now()),
         };
         let plan = make(session, target, read, &live, &ledger, now);
         let unlisted = args.show_unlisted.then(|| unlisted(session, target, read, &live, &ledger, now));
@@ -72,6 +72,7 @@ fn remembered(session: &Session, target: &Opened, ledger: &Ledger) -> Memory {
     let applied = ledger.of(&target.name).and_then(|known| known.applied.as_ref()).map(|mark| mark.digest);
     let mut memory = ledger.memory(&target.name, session.kept(&target.name, applied));
     memory.not_effective = ledger.not_effective(&target.policy.service.key, &target.policy.service.name);
+    memory.clock_jumped = ledger.is_ahead_of(session.clock.now().wall);
     memory
 }
 
@@ -86,9 +87,9 @@ fn unlisted(
 ) -> Vec<Unlisted> {
     let memory = remembered(session, target, ledger);
     let accounts = plan::unlisted(&read.desired, live, &memory, &target.policy, now);
-    let row = |account: &Account| Unlisted {
-        account: account.id.clone(),
-        name: account.name.clone(),
+    let row = |account: AccountRef<'_>| Unlisted {
+        account: AccountId::new(account.id),
+        name: account.name.to_owned(),
         state: account.state.clone(),
     };
     accounts.into_iter().map(row).collect()

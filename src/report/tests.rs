@@ -9,7 +9,7 @@ use super::{Extent, Shown, Unlisted, diff, github, gitlab, json, junit, markdown
 use crate::desired::{Desired, key, objection_to_name};
 use crate::diagnostic::{Diagnostic, Label, Lines, codes};
 use crate::model::{Access, AccountId, Origin, State};
-use crate::plan::{Blocked, BlockedBecause, Cause, Held, Note, Plan};
+use crate::plan::{Blocked, BlockedBecause, Cause, ChangedRule, Held, Note, Plan};
 
 /// Harmless texts of the shapes below, to compare with.
 const HARMLESS: &str = "bob@x.example";
@@ -54,6 +54,8 @@ const HOSTILE: [&str; 33] = [
 fn everywhere(evil: &str, listed: bool) -> (Plan, Desired, View) {
     let mut plan = crowded();
     let name = || evil.to_owned();
+    let changed = ChangedRule { rule: "unlisted".to_owned(), was: name(), now: name() };
+    plan.notes.push(Note::PolicyChanged(changed));
     let entry = if listed { key(evil) } else { "x".to_owned() };
     let desired = desired(&[("a.yaml", &format!("pop3:\n  {entry}: enabled\n"))]);
     let origin = Origin { file: "a.yaml".to_owned(), line: 2, column: 3 };
@@ -102,7 +104,7 @@ fn everywhere(evil: &str, listed: bool) -> (Plan, Desired, View) {
             Note::NotEffective { service, names } => {
                 (*service, *names) = (evil.to_owned(), vec![evil.to_owned(); 3]);
             }
-            Note::FirstContact => {}
+            Note::FirstContact | Note::PolicyChanged(_) => {}
         }
     }
     plan.guards.iter_mut().for_each(|verdict| verdict.detail = Some(name()));
