@@ -19,7 +19,7 @@ pub(super) enum Exit {
     Partial,
     /// It is not that plan any more.
     Stale,
-    /// Another process holds the lock, or writing is suspended.
+    /// Another process holds the lock, writing is suspended, or its window is closed.
     Locked,
     /// The writes are done, and the restart failed.
     RestartFailed,
@@ -38,7 +38,7 @@ const TABLE: [(Exit, u8, &str); 11] = [
     (Exit::Invalid, 3, "desired state or settings invalid"),
     (Exit::Guarded, 4, "a guard tripped"),
     (Exit::Stale, 6, "not that plan any more"),
-    (Exit::Locked, 7, "locked by another process, or suspended"),
+    (Exit::Locked, 7, "locked by another process, suspended, or not the time to write"),
     (Exit::Operational, 1, "operational error: store, service or file"),
     (Exit::RestartFailed, 8, "writes done, restart failed or overdue"),
     (Exit::Partial, 5, "some accounts failed or are blocked"),

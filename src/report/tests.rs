@@ -104,7 +104,7 @@ fn everywhere(evil: &str, listed: bool) -> (Plan, Desired, View) {
             Note::NotEffective { service, names } => {
                 (*service, *names) = (evil.to_owned(), vec![evil.to_owned(); 3]);
             }
-            Note::FirstContact | Note::PolicyChanged(_) => {}
+            Note::FirstContact | Note::PolicyChanged(_) | Note::WritesClosed { .. } => {}
         }
     }
     plan.guards.iter_mut().for_each(|verdict| verdict.detail = Some(name()));

@@ -13,6 +13,7 @@ mod examples;
 mod exit_codes;
 mod fmt;
 mod formats;
+mod guards;
 mod history;
 mod journal;
 mod layouts;
