@@ -151,6 +151,7 @@ impl Diff<'_> {
             reason: entry.and_then(|entry| entry.reason.as_deref().map(str::to_owned)),
             counted,
             waits: false,
+            provenance: None,
         });
     }
 

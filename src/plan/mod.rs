@@ -2,6 +2,7 @@
 //!
 //! It knows neither stores nor services: only what they answered.
 
+pub mod base;
 mod diff;
 mod effect;
 mod guard;
@@ -19,6 +20,7 @@ use crate::desired::Desired;
 use crate::model::{Access, AccountId, Counts, Digest, Live, Now, Origin, State};
 use crate::name::fold;
 
+pub use base::{Base, Context, Provenance};
 pub use effect::{Due, Effect};
 pub use guard::{Guard, Verdict};
 pub use memory::Memory;
@@ -131,6 +133,8 @@ pub struct Planned {
     pub approved: bool,
     /// Whether it waits for an approval because a guard tripped.
     pub waits: bool,
+    /// Where it comes from, if a base revision was there to compare with.
+    pub provenance: Option<Provenance>,
 }
 
 /// A change that is not made unless somebody approves it by its own id.
@@ -284,6 +288,8 @@ pub struct Plan {
     pub bind: Vec<(String, AccountId)>,
     /// Folded names of entries that are not satisfied by this plan's changes.
     pub unsatisfied: Vec<String>,
+    /// What it was made beside.
+    pub context: Context,
 }
 
 impl Plan {
@@ -354,5 +360,6 @@ pub fn plan(desired: &Desired, live: &Live, memory: &Memory, policy: &Policy, no
         counts,
         bind: resolved.bind,
         unsatisfied: found.unsatisfied,
+        context: Context::default(),
     }
 }
