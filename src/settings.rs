@@ -31,7 +31,7 @@ pub use crate::diagnostic::codes::settings as codes;
 pub use load::load;
 pub use root::read;
 pub use service::{DovecotAction, ServiceSettings};
-pub use source::DesiredSource;
+pub use source::{DesiredSource, Repository};
 pub use store::{SqlValue, Sqlite, StoreSettings};
 
 use crate::diagnostic::Diagnostic;

@@ -163,7 +163,7 @@ fn say_start(session: &Session, targets: &[Opened]) {
     for target in targets {
         tracing::info!(
             "Watching {} for target {}; the service is {}. State is kept in {}.",
-            target.directory.display(),
+            target.source,
             target.name,
             target.policy.service.name,
             session.state().display()

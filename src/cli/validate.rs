@@ -1,25 +1,24 @@
 //! `popgate validate`: desired state and settings, offline.
 
-use std::path::PathBuf;
-
 use super::Failure;
 use super::args::{Format, Validate as Args};
 use super::exit::Exit;
 use super::session::{Opened, Session};
 use crate::diagnostic::{self, Diagnostic};
 use crate::report;
+use crate::source::Source;
 
 pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     // The settings were read already; their problems ended the command before this.
     let (mut problems, mut entries, mut files) = (Vec::new(), 0, 0);
     let targets = session.targets()?;
-    let directories: Vec<(PathBuf, Option<&Opened>)> = if args.directories.is_empty() {
-        targets.iter().map(|target| (target.directory.clone(), Some(target))).collect()
+    let sources: Vec<(Source, Option<&Opened>)> = if args.directories.is_empty() {
+        targets.iter().map(|target| (target.source.clone(), Some(target))).collect()
     } else {
-        args.directories.iter().map(|directory| (directory.clone(), None)).collect()
+        args.directories.iter().map(|directory| (Source::Directory(directory.clone()), None)).collect()
     };
-    for (directory, target) in &directories {
-        match session.read_settled(directory)? {
+    for (source, target) in &sources {
+        match session.read_settled(source)? {
             Ok(read) => {
                 entries += read.desired.len();
                 files += read.desired.files().count();

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::clock::Clock;
 use super::crash;
+use super::fetch::Fetching;
 use super::signals::{Asked, Signals};
 use super::supervisor::Supervisor;
 use super::world::{Store, World, read_desired};
@@ -19,6 +20,7 @@ use crate::journal::keep;
 use crate::model::{Fault, Outcome};
 use crate::plan::Plan;
 use crate::report;
+use crate::source::Source;
 use crate::source::watch::Watch;
 use crate::web::{Request, Snapshot};
 
@@ -80,6 +82,7 @@ pub async fn drive(
     let mut driver = Driver {
         engine,
         watches: BTreeMap::new(),
+        fetches: BTreeMap::new(),
         world: Arc::new(world),
         clock,
         inputs,
@@ -158,6 +161,7 @@ struct Driver {
     engine: Engine,
     world: Arc<World>,
     watches: BTreeMap<String, Watch>,
+    fetches: BTreeMap<String, Fetching>,
     clock: Clock,
     inputs: mpsc::UnboundedSender<Input>,
     tasks: JoinSet<()>,
@@ -174,6 +178,9 @@ impl Driver {
 
     fn operator(&mut self, command: Command, reply: Option<oneshot::Sender<Result<String, String>>>) {
         self.tickets += 1;
+        if matches!(command, Command::Reconcile { .. }) {
+            self.fetches.values().for_each(Fetching::now);
+        }
         if let Some(reply) = reply {
             self.replies.insert(self.tickets, reply);
         }
@@ -192,17 +199,25 @@ impl Driver {
 
     fn watch(&mut self) {
         for (name, target) in &self.world.targets {
+            let directory = match &target.source {
+                Source::Directory(directory) => directory,
+                Source::Git(remote) => {
+                    let fetching = Fetching::begin(Arc::clone(remote), name.clone(), self.inputs.clone());
+                    self.fetches.insert(name.clone(), fetching);
+                    continue;
+                }
+            };
             let (inputs, target_name) = (self.inputs.clone(), name.clone());
             let hint = move || {
                 // The driver may be gone already; then nobody needs the hint.
                 drop(inputs.send(Input::Hint { target: target_name.clone() }));
             };
-            match crate::source::watch::watch(&target.directory, hint) {
+            match crate::source::watch::watch(directory, hint) {
                 Ok(watch) => drop(self.watches.insert(name.clone(), watch)),
                 Err(error) => tracing::warn!(
                     target = %name,
                     "Cannot watch {}: {error}. Changes are seen at the next resync only.",
-                    target.directory.display()
+                    directory.display()
                 ),
             }
         }
@@ -237,11 +252,18 @@ impl Driver {
                 {
                     tracing::debug!("Watching again failed: {error}.");
                 }
-                let Some(directory) = self.world.targets.get(&target).map(|io| io.directory.clone()) else {
+                let Some(source) = self.world.targets.get(&target).map(|io| io.source.clone()) else {
                     return;
                 };
+                let first = self.fetches.get(&target).map(Fetching::first);
                 self.answer(ticket, async move {
-                    let read = tokio::task::spawn_blocking(move || read_desired(&directory)).await;
+                    match (first, source.remote()) {
+                        (Some(first), _) => first.await,
+                        // Nobody fetches beside a command that ends; its problem is what the read will say.
+                        (None, Some(remote)) if !remote.was_tried() => drop(remote.fetch().await),
+                        _ => {}
+                    }
+                    let read = tokio::task::spawn_blocking(move || read_desired(&source)).await;
                     Answer::Desired(
                         read.unwrap_or_else(|_| Err(ReadFailure::Moving("the reader stopped".to_owned()))),
                     )

@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod crash;
 mod driver;
+mod fetch;
 pub mod notify;
 mod signals;
 mod supervisor;

@@ -69,6 +69,8 @@ pub struct Batch {
     pub digest: String,
     /// The git commit, where there was one.
     pub commit: Option<String>,
+    /// Who wrote that commit, if anybody knows.
+    pub author: Option<String>,
     /// Its changes, in the order in which they were sent.
     pub changes: Vec<Made>,
 }
@@ -122,7 +124,7 @@ pub fn tell(lines: &[Line<Record>]) -> Vec<Event> {
         let at = line.at;
         match &line.record {
             Record::Start { .. } => open = None,
-            Record::Batch { target, batch, plan, digest, commit, by, .. } => {
+            Record::Batch { target, batch, plan, digest, commit, author, by, .. } => {
                 open = Some(events.len());
                 events.push(Event::Batch(Batch {
                     number: *batch,
@@ -133,6 +135,7 @@ pub fn tell(lines: &[Line<Record>]) -> Vec<Event> {
                     plan: plan.to_string(),
                     digest: digest.short(),
                     commit: commit.clone(),
+                    author: author.clone(),
                     changes: Vec::new(),
                 }));
             }

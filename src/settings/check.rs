@@ -22,7 +22,7 @@ impl Placed {
     fn directory(&self) -> Option<&Path> {
         match &self.target.desired {
             DesiredSource::Directory(directory) => Some(directory),
-            DesiredSource::Git { .. } => None,
+            DesiredSource::Git(_) => None,
         }
     }
 }

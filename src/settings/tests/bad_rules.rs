@@ -229,7 +229,7 @@ fn a_git_source_is_no_way_to_run_commands_or_show_passwords() {
     ");
     assert_snapshot!(git("{git: \"https://me:hunter2@git.example/x\"}"), @"
     POP170 Error popgate.yaml:3:20+34 an address must not hold a password or token
-      help let git find it through a credential helper, or use an SSH key
+      help write `password: {env: NAME}` beside `git`, or use an SSH key
     ");
     assert_snapshot!(git("{git: \"ext::sh -c id\"}"), @"
     POP170 Error popgate.yaml:3:20+15 this is not the address of a repository
