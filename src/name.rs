@@ -1,5 +1,6 @@
 //! Names of users: how they compare, and the globs that match them.
 
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 /// Folds a name for comparison: Unicode NFC, then default case folding, then NFC again (Unicode Standard,
@@ -14,7 +15,8 @@ pub fn fold(name: &str) -> String {
 
 /// A pattern for names: `*` stands for any run of characters, `?` for one; everything else for itself,
 /// whatever its case.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub struct Glob {
     written: String,
     folded: Vec<char>,
@@ -58,6 +60,18 @@ impl Glob {
             }
         }
         self.folded[at..].iter().all(|&rest| rest == '*')
+    }
+}
+
+impl From<String> for Glob {
+    fn from(pattern: String) -> Self {
+        Self::new(&pattern)
+    }
+}
+
+impl From<Glob> for String {
+    fn from(glob: Glob) -> Self {
+        glob.written
     }
 }
 

@@ -182,6 +182,7 @@ pub(super) fn world(
     World {
         targets: targets.iter().map(io).collect(),
         services: services(targets),
+        snapshots: BTreeMap::new(),
         state: session.state().to_owned(),
         journal,
     }

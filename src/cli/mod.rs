@@ -11,6 +11,7 @@ mod export;
 mod get;
 mod handover;
 mod history;
+mod known;
 mod open;
 mod operate;
 mod plan;

@@ -14,6 +14,7 @@ use super::progress::Progress;
 use super::reload;
 use super::session::{Opened, Session};
 use crate::daemon::notify::Notifier;
+use crate::daemon::snapshot::Schedule;
 use crate::daemon::{Hooks, drive};
 use crate::engine::effect::Notice;
 use crate::engine::event::Decision;
@@ -108,7 +109,8 @@ async fn rounds(
         let mode = mode(session, Goal::Run, false, None, None);
         let starts = starts(session, &targets, &ledger, true);
         let engine = Engine::new(mode, ledger.clone(), starts, session.clock.now());
-        let world = world(session, &targets, Some(Arc::clone(&journal)), true);
+        let mut world = world(session, &targets, Some(Arc::clone(&journal)), true);
+        world.snapshots = targets.iter().filter_map(snapshot).collect();
         let driven = drive(engine, world, session.clock, hooks).await;
         let driven = match driven {
             Ok(driven) if driven.reload => driven,
@@ -157,6 +159,13 @@ async fn observe(
     let driven = drive(engine, world, session.clock, hooks).await;
     let driven = driven.map_err(|error| Failure::operational(error.to_string()))?;
     Ok(driven.signal.map_or(Exit::Success, Exit::Interrupted))
+}
+
+/// The snapshot that is kept of a target, if one is.
+fn snapshot(target: &Opened) -> Option<(String, Schedule)> {
+    let (file, policy) = (target.snapshot()?, target.policy.clone());
+    let schedule = Schedule { path: file.path.clone(), interval: file.interval, policy };
+    Some((target.name.clone(), schedule))
 }
 
 fn say_start(session: &Session, targets: &[Opened]) {

@@ -185,6 +185,11 @@ impl Opened {
         located(&self.directory, plan::refuse_listed(desired, &self.policy))
     }
 
+    /// Returns where a snapshot of the target is kept.
+    pub(super) fn snapshot(&self) -> Option<&settings::SnapshotFile> {
+        self.target.snapshot.as_ref()
+    }
+
     /// Opens the store for reading only.
     pub(super) fn reader(&self) -> Arc<dyn crate::stores::Reader> {
         store::reader(&self.target.store)

@@ -10,6 +10,7 @@ use super::clock::Clock;
 use super::crash;
 use super::fetch::Fetching;
 use super::signals::{Asked, Signals};
+use super::snapshot::Snapshots;
 use super::supervisor::Supervisor;
 use super::world::{Store, World, read_desired};
 use crate::engine::Engine;
@@ -95,6 +96,7 @@ pub async fn drive(
     if hooks.watch {
         driver.watch();
     }
+    let mut snapshots = Snapshots::new(&driver.world, driver.clock.now());
     let mut supervisor = Supervisor::new(hooks.watch);
     let (mut signal, mut reload) = (None, false);
     driver.input(Input::Tick);
@@ -115,9 +117,10 @@ pub async fn drive(
         if let Some(why) = driver.broken.get() {
             return Err(Fatal::Journal(why.clone()));
         }
+        snapshots.look(&driver.engine, &driver.world, driver.clock.now());
         let wakeup = driver.engine.next_wakeup(driver.clock.now());
         let watchdog = supervisor.as_ref().and_then(Supervisor::every);
-        let wakeup = [wakeup, watchdog].into_iter().flatten().min();
+        let wakeup = [wakeup, watchdog, snapshots.wakeup(driver.clock.now())].into_iter().flatten().min();
         tokio::select! {
             biased;
             asked = signals.next() => match asked {
@@ -136,6 +139,7 @@ pub async fn drive(
                 Asked::LookAgain => driver.operator(Command::Reconcile { by: "SIGHUP".to_owned() }, None),
             },
             Some(input) = incoming.recv() => driver.input(input),
+            Some(taken) = snapshots.taken() => snapshots.write(taken, &driver.engine, driver.clock.now()),
             Some(request) = receive(&mut requests) => driver.operator(request.command, Some(request.reply)),
             () = tokio::time::sleep(wakeup.unwrap_or_default()), if wakeup.is_some() => driver.input(Input::Tick),
         }

@@ -7,6 +7,7 @@ mod driver;
 mod fetch;
 pub mod notify;
 mod signals;
+pub mod snapshot;
 mod supervisor;
 pub mod world;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use super::snapshot::Schedule;
 use crate::desired;
 use crate::diagnostic::Diagnostic;
 use crate::engine::event::{DesiredRead, ReadFailure};
@@ -19,6 +20,8 @@ pub struct World {
     pub targets: BTreeMap<String, TargetIo>,
     /// Services by key.
     pub services: BTreeMap<String, Arc<dyn Service>>,
+    /// Snapshots that are kept fresh, by target.
+    pub snapshots: BTreeMap<String, Schedule>,
     /// Where desired states are kept.
     pub state: PathBuf,
     /// The journal; a daemon that only observes has none.

@@ -10,8 +10,17 @@ use crate::model::{Access, AccountId};
 pub struct Context {
     /// The revision that the changes were compared with.
     pub base: Option<Base>,
-    /// When the snapshot was taken that stood in for the store.
-    pub snapshot: Option<jiff::Timestamp>,
+    /// The snapshot that stood in for the store.
+    pub snapshot: Option<Taken>,
+}
+
+/// A snapshot that stood in for the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// When it was taken.
+    pub at: jiff::Timestamp,
+    /// How old it was, in whole seconds.
+    pub age_s: u64,
 }
 
 /// The revision that changes were compared with.

@@ -9,6 +9,7 @@ mod guard;
 pub mod memory;
 pub mod policy;
 mod resolve;
+pub mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +21,7 @@ use crate::desired::Desired;
 use crate::model::{Access, AccountId, Counts, Digest, Live, Now, Origin, State};
 use crate::name::fold;
 
-pub use base::{Base, Context, Provenance};
+pub use base::{Base, Context, Provenance, Taken};
 pub use effect::{Due, Effect};
 pub use guard::{Guard, Verdict};
 pub use memory::Memory;

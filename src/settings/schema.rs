@@ -106,6 +106,16 @@ pub(super) static TARGET: &[Field] = &[
         Shape::Any(&[Shape::Words(&["always"]), Shape::List(&Shape::Object(WINDOW), 1)]),
         "When writes and restarts are allowed: a list of windows, or `always`. Default: always",
     ),
+    field(
+        "snapshot",
+        Shape::Object(SNAPSHOT),
+        "A file with a snapshot for CI, which the daemon keeps fresh.",
+    ),
+];
+
+pub(super) static SNAPSHOT: &[Field] = &[
+    needed("path", Shape::Text, "The file; replaced as a whole each time. Outside of the desired directory."),
+    field("interval", Shape::Duration, "How often it is written anew, besides after each batch. Default: 1h"),
 ];
 
 pub(super) static GIT: &[Field] = &[

@@ -261,3 +261,17 @@ fn a_git_source_is_no_way_to_run_commands_or_show_passwords() {
       help write "5" in quotes
     "#);
 }
+
+#[test]
+fn a_snapshot_has_a_file_of_its_own_outside_of_every_desired_directory() {
+    assert_snapshot!(problems(&with("snapshot: {path: /srv/desired-state/x/s.json, interval: 0s}")), @"
+    POP172 Error popgate.yaml:6:15+49 the snapshot lies in a desired directory
+      also popgate.yaml:3:14+18 the desired directory
+      help write it elsewhere: each new one would look like a change of the desired state
+    POP116 Error popgate.yaml:6:61+2 `interval` must be more than zero
+    ");
+    assert_snapshot!(problems(&with("snapshot: {interval: 1h}")), @"
+    POP112 Error popgate.yaml:6:5+8 missing field `path` in `snapshot`
+      help write for example `path: /srv/popgate/snapshot.json`
+    ");
+}

@@ -55,7 +55,7 @@ fn a_whole_file_is_read_as_it_is_meant() {
     );
     assert_eq!(settings.targets.keys().collect::<Vec<_>>(), ["branch", "onprem"]);
 
-    let Target { desired, store: StoreSettings::Sqlite(store), service, policy } =
+    let Target { desired, store: StoreSettings::Sqlite(store), service, policy, snapshot: _ } =
         &settings.targets["onprem"];
     assert_eq!(*desired, DesiredSource::Directory("/srv/git/current/desired-state".into()));
     assert_eq!(

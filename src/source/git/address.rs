@@ -7,6 +7,16 @@ pub(super) fn shown(url: &str) -> String {
     without_userinfo(url)
 }
 
+/// Makes a relative path absolute; an address of another machine stays as it is.
+pub(super) fn absolute(url: String) -> String {
+    // As git(1) reads it: a colon before any slash means a host.
+    let elsewhere = url.contains("://") || url.split('/').next().is_some_and(|first| first.contains(':'));
+    match std::path::absolute(&url) {
+        Ok(path) if !elsewhere => path.to_string_lossy().into_owned(),
+        _ => url,
+    }
+}
+
 /// Scheme and host with its port, for which alone a password is meant.
 pub(super) fn origin(url: &str) -> &str {
     let Some((scheme, rest)) = url.split_once("://") else { return url };

@@ -92,7 +92,10 @@ pub struct Fetched {
 
 impl Remote {
     /// Prepares to fetch below a state directory, for one target. Nothing is created yet.
-    pub fn new(address: Address, state: &Path, target: &str) -> Self {
+    pub fn new(mut address: Address, state: &Path, target: &str) -> Self {
+        // Git runs within the clone, from where a relative path leads elsewhere.
+        let state = std::path::absolute(state).unwrap_or_else(|_| state.to_owned());
+        address.url = address::absolute(address.url);
         let digest: [u8; 32] = Sha256::digest(address.url.as_bytes()).into();
         let name: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
         Self {
