@@ -293,8 +293,10 @@ impl Asked {
                 let view = report::text::View {
                     color: self.render.color,
                     commit,
+                    rooted: directory.clone(),
                     directory,
                     timezone: self.timezone.clone(),
+                    extent: report::Extent::default(),
                 };
                 report::text::plan(plan, &view, &mut out)
             }

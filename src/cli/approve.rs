@@ -42,7 +42,7 @@ pub(super) async fn write_down(
     for (target, read) in targets.iter().zip(reads) {
         let live = target.reader().read().await?;
         let now = session.clock.now();
-        let plan = plan::make(session, target, read, &live, &held.ledger, now);
+        let plan = plan::make(session, target, read, live, &held.ledger, now);
         let Some(changes) = plan.approvable(id) else { continue };
         let count = changes.len();
         let approval = Approval {

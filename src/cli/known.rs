@@ -5,15 +5,18 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Failure;
+use super::args::Plan as Args;
 use super::exit::Exit;
 use super::session::{Opened, Session};
 use crate::daemon::world::located;
 use crate::desired::{self, Desired};
 use crate::diagnostic;
 use crate::journal::fold::Ledger;
-use crate::model::{Live, Now};
+use crate::model::{Account, Live, Now};
 use crate::plan::snapshot::{Restored, Snapshot, SnapshotError};
 use crate::plan::{self, Memory, Plan, Policy, Taken, base};
+use crate::report::Unlisted;
+use crate::source::Source;
 use crate::source::git::{RevisionError, revision};
 
 /// How long a snapshot is good enough, unless somebody says otherwise.
@@ -22,9 +25,45 @@ pub(super) const MAX_AGE: &str = "24h";
 /// The largest file that is read as a snapshot, in bytes.
 const LARGEST: u64 = 4 << 30;
 
+/// Returns the targets that a plan is wanted of, each with what is known of it.
+pub(super) async fn of(session: &Session, args: &Args) -> Result<(Vec<Opened>, Vec<Known>), Failure> {
+    let (mut targets, mut known) = (Vec::new(), Vec::new());
+    for path in &args.live {
+        let loaded = load(path)?;
+        let mut target = loaded.target(session)?;
+        if targets.iter().any(|other: &Opened| other.name == target.name) {
+            let message = format!("{}: a second snapshot of target `{}`", loaded.file, target.name);
+            return Err(Failure::usage(message).help("give one snapshot for each target"));
+        }
+        let from = loaded.known(args.max_age, session.clock.now().wall)?;
+        // What will be in force after the merge is what was in force when the snapshot was taken.
+        target.policy = from.policy.clone();
+        targets.push(target);
+        known.push(from);
+    }
+    if args.live.is_empty() {
+        targets = session.targets()?;
+    }
+    if let Some(directory) = &args.desired {
+        let [target] = &mut targets[..] else {
+            return Err(Failure::usage("--desired is for one target, and there are several")
+                .help("choose one with --target NAME"));
+        };
+        target.directory.clone_from(directory);
+        target.source = Source::Directory(directory.clone());
+    }
+    if args.live.is_empty() {
+        let ledger = session.ledger()?;
+        for target in &targets {
+            known.push(Known::ask(session, target, &ledger).await?);
+        }
+    }
+    Ok((targets, known))
+}
+
 /// Live state, memory and policy of one target.
 pub(super) struct Known {
-    pub(super) live: Live,
+    live: Live,
     memory: Memory,
     policy: Policy,
     snapshot: Option<Taken>,
@@ -34,11 +73,11 @@ impl Known {
     /// Asks the store and the journal.
     pub(super) async fn ask(session: &Session, target: &Opened, ledger: &Ledger) -> Result<Self, Failure> {
         let live = target.reader().read().await?;
-        Ok(Self { live, ..Self::remember(session, target, ledger) })
+        Ok(Self::new(session, target, ledger, live))
     }
 
-    /// What the journal says; of the store, nothing.
-    pub(super) fn remember(session: &Session, target: &Opened, ledger: &Ledger) -> Self {
+    /// Puts together what a store answered and what the journal says.
+    pub(super) fn new(session: &Session, target: &Opened, ledger: &Ledger, live: Live) -> Self {
         let known = ledger.of(&target.name);
         let applied = known.and_then(|known| known.applied.as_ref()).map(|mark| mark.digest);
         let mut memory = ledger.memory(&target.name, session.kept(&target.name, applied));
@@ -46,7 +85,7 @@ impl Known {
         let mut policy = target.policy.clone();
         // The first contact is the daemon's to wait for; here it is a note.
         policy.guards.first_contact = false;
-        Self { live: Live::default(), memory, policy, snapshot: None }
+        Self { live, memory, policy, snapshot: None }
     }
 
     /// Takes all of it from a snapshot.
@@ -59,8 +98,23 @@ impl Known {
     /// Plans as the daemon would, but without writing anything down.
     pub(super) fn plan(&self, desired: &Desired, now: Now) -> Plan {
         let mut plan = plan::plan(desired, &self.live, &self.memory, &self.policy, now);
-        plan.context.snapshot = self.snapshot;
+        // As old as it is at the moment that the plan is made for.
+        plan.context.snapshot = self.snapshot.map(|taken| {
+            let age = now.wall.duration_since(taken.at).max(SignedDuration::ZERO);
+            Taken { age_s: age.unsigned_abs().as_secs(), ..taken }
+        });
         plan
+    }
+
+    /// Lists the accounts that no entry names.
+    pub(super) fn unlisted(&self, desired: &Desired, now: Now) -> Vec<Unlisted> {
+        let accounts = plan::unlisted(desired, &self.live, &self.memory, &self.policy, now);
+        let row = |account: &Account| Unlisted {
+            account: account.id.clone(),
+            name: account.name.clone(),
+            state: account.state.clone(),
+        };
+        accounts.into_iter().map(row).collect()
     }
 
     /// Takes down what there is to know, for others.
@@ -116,8 +170,9 @@ impl Known {
 
 /// Shows what is wrong with a base revision, and says it in one line.
 fn unsorted(session: &Session, target: &Opened, name: &str, problems: &[diagnostic::Diagnostic]) -> String {
-    let directory = Path::new(&format!("{name}:")).join(&target.directory);
-    let shown = diagnostic::render(&located(&directory, problems.to_vec()), session.render.color_messages);
+    let directory = format!("{name}:{}", target.directory.display());
+    let shown =
+        diagnostic::render(&located(Path::new(&directory), problems.to_vec()), session.render.color_messages);
     session.render.message(&shown);
     let why = match problems {
         [one] => one.message.clone(),
@@ -147,13 +202,13 @@ fn no_base(error: &RevisionError) -> Failure {
 }
 
 /// A snapshot with its file's name.
-pub(super) struct Loaded {
-    pub(super) file: String,
-    pub(super) snapshot: Snapshot,
+struct Loaded {
+    file: String,
+    snapshot: Snapshot,
 }
 
 /// Reads a snapshot file.
-pub(super) fn load(path: &Path) -> Result<Loaded, Failure> {
+fn load(path: &Path) -> Result<Loaded, Failure> {
     let file = path.display().to_string();
     let failed = |why: String| Failure::operational(format!("{file}: {why}"));
     let size = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.len();
@@ -169,8 +224,31 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Failure> {
 }
 
 impl Loaded {
+    /// Opens the target that it is a snapshot of. Without a settings file, its name is whatever the snapshot says.
+    fn target(&self, session: &Session) -> Result<Opened, Failure> {
+        let name = &self.snapshot.target;
+        let another = |known: String| {
+            Failure::operational(format!("{} is a snapshot of target `{name}`, not of {known}", self.file))
+                .help("take the snapshot of the target that is planned, or name its target with --target")
+        };
+        if let Some(wanted) = session.global.target.as_ref().filter(|wanted| *wanted != name) {
+            return Err(another(format!("`{wanted}`")));
+        }
+        let targets = session.all_targets();
+        match targets.into_iter().find(|target| target.name == *name || session.settings.path.is_none()) {
+            Some(mut target) => {
+                target.name.clone_from(name);
+                Ok(target)
+            }
+            None => {
+                let known: Vec<_> = session.settings.targets.keys().map(|name| format!("`{name}`")).collect();
+                Err(another(known.join(" or ")))
+            }
+        }
+    }
+
     /// Turns it into what plans are made from, unless it is too old.
-    pub(super) fn known(self, max_age: std::time::Duration, now: Timestamp) -> Result<Known, Failure> {
+    fn known(self, max_age: std::time::Duration, now: Timestamp) -> Result<Known, Failure> {
         let Self { file, snapshot } = self;
         let at = snapshot.taken_at;
         // A clock that is a little behind the other one makes nothing younger than new.

@@ -94,6 +94,11 @@ impl Session {
         Ok(chosen.map(|(name, target)| open(self.state(), name, target)).collect())
     }
 
+    /// Opens every target of the settings.
+    pub(super) fn all_targets(&self) -> Vec<Opened> {
+        self.settings.targets.iter().map(|(name, target)| open(self.state(), name, target)).collect()
+    }
+
     /// Returns the one target, for commands that can do only one.
     pub(super) fn one_target(&self) -> Result<Opened, Failure> {
         let mut targets = self.targets()?;

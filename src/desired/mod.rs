@@ -1,16 +1,20 @@
 //! Desired state: YAML text in, desired state and diagnostics out; and the way back.
 //!
 //! * [`read`] turns the files of a directory into a [`Desired`], or into every problem of every file.
-//! * [`set`] changes one entry where it stands; [`write()`] renders entries as a canonical file.
+//! * [`set`] changes one entry where it stands; [`format()`] gives whole files their canonical form; [`write()`]
+//!   renders entries as a file of that form.
 //! * [`json_schema`] describes a file for editors.
 //!
 //! This module knows no store, no directory and no clock: whether an `until` is over, its callers ask with a date.
 
+mod canonical;
 mod check;
 mod edit;
+mod pieces;
 mod read;
 mod rules;
 mod schema;
+mod span;
 mod words;
 mod write;
 
@@ -25,11 +29,13 @@ use crate::diagnostic::{Label, Lines};
 use crate::model::{Access, Digest, Origin};
 use crate::name::fold;
 
+pub use canonical::format;
 pub use edit::{Edit, set};
 pub use read::{digest, read};
 pub use rules::{LONGEST_NAME, LONGEST_REASON, objection_to_name, objection_to_reason};
 pub use schema::json_schema;
-pub use write::write;
+pub use span::Span;
+pub use write::{key, write};
 
 /// One file of a desired directory, as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,8 @@ use crate::model::{Access, AccountId};
 /// What a plan was made beside, as far as that was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Context {
+    /// Who wrote the commit of the desired state, where there is one.
+    pub author: Option<String>,
     /// The revision that the changes were compared with.
     pub base: Option<Base>,
     /// The snapshot that stood in for the store.

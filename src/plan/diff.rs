@@ -28,21 +28,7 @@ pub(super) fn diff(
     resolved: &Resolved<'_>,
     now: Now,
 ) -> Found {
-    let mut diff = Diff {
-        desired,
-        live,
-        memory,
-        policy,
-        now,
-        today: policy.timezone.to_datetime(now.wall).date(),
-        found: Found {
-            changes: Vec::new(),
-            held: Vec::new(),
-            notes: Vec::new(),
-            summary: Summary::default(),
-            unsatisfied: Vec::new(),
-        },
-    };
+    let mut diff = Diff::new(desired, live, memory, policy, now);
     for (entry, account) in &resolved.found {
         diff.compare(entry, account);
     }
@@ -77,6 +63,40 @@ struct Diff<'a> {
     now: Now,
     today: jiff::civil::Date,
     found: Found,
+}
+
+/// Lists the accounts in scope that no entry names and that are not released.
+pub(super) fn not_named<'l>(
+    desired: &Desired,
+    live: &'l Live,
+    memory: &Memory,
+    policy: &Policy,
+    scope: &Scope<'_>,
+    resolved: &Resolved<'_>,
+    now: Now,
+) -> Vec<&'l Account> {
+    let released = Diff::new(desired, live, memory, policy, now).released(resolved);
+    let named = |account: &Account| resolved.named.contains(&account.id) || released.contains(&account.id);
+    live.iter().filter(|account| !named(account) && !scope.is_ignored(account)).collect()
+}
+
+/// Tells whether an account counts as one with POP3.
+pub(super) fn may_have_pop3(account: &Account) -> bool {
+    matches!(account.state, State::Is(Access::Enabled) | State::Mixed)
+}
+
+impl<'a> Diff<'a> {
+    fn new(desired: &'a Desired, live: &'a Live, memory: &'a Memory, policy: &'a Policy, now: Now) -> Self {
+        let found = Found {
+            changes: Vec::new(),
+            held: Vec::new(),
+            notes: Vec::new(),
+            summary: Summary::default(),
+            unsatisfied: Vec::new(),
+        };
+        let today = policy.timezone.to_datetime(now.wall).date();
+        Self { desired, live, memory, policy, now, today, found }
+    }
 }
 
 impl Diff<'_> {
@@ -277,7 +297,7 @@ impl Diff<'_> {
                 let note = Note::Unreadable { name: account.name.clone(), why: why.clone(), origin: None };
                 self.found.notes.push(note);
             }
-            let enabled = matches!(account.state, State::Is(Access::Enabled) | State::Mixed);
+            let enabled = may_have_pop3(account);
             if !released.contains(&account.id) {
                 self.found.summary.unlisted += 1;
                 self.found.summary.unlisted_enabled += u64::from(enabled);

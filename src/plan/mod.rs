@@ -7,6 +7,7 @@ mod diff;
 mod effect;
 mod guard;
 pub mod memory;
+mod only;
 pub mod policy;
 mod resolve;
 pub mod snapshot;
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::desired::Desired;
-use crate::model::{Access, AccountId, Counts, Digest, Live, Now, Origin, State};
+use crate::model::{Access, Account, AccountId, Counts, Digest, Live, Now, Origin, State};
 use crate::name::fold;
 
 pub use base::{Base, Context, Provenance, Taken};
@@ -329,6 +330,22 @@ impl Plan {
         }
         None
     }
+}
+
+/// Lists the accounts that no entry names and that are not counted as released: those with POP3 first, otherwise in
+/// the order of the store.
+pub fn unlisted<'l>(
+    desired: &Desired,
+    live: &'l Live,
+    memory: &Memory,
+    policy: &Policy,
+    now: Now,
+) -> Vec<&'l Account> {
+    let scope = resolve::Scope::new(policy);
+    let resolved = resolve::resolve(desired, live, memory, &scope, policy, now);
+    let mut accounts = diff::not_named(desired, live, memory, policy, &scope, &resolved, now);
+    accounts.sort_by_key(|account| !diff::may_have_pop3(account));
+    accounts
 }
 
 /// Plans: what would have to be written so that live state is as desired, and whether that may be done.

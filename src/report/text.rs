@@ -9,11 +9,13 @@ use std::fmt;
 use jiff::tz::TimeZone;
 
 use super::harmless::{cut, harmless};
+use super::shown::Extent;
 use super::words::{counted, moment, moment_near, number, zone};
 use crate::model::{Access, Origin};
 use crate::plan::policy::Action;
-use crate::plan::{Cause, Due, Effect, HeldBecause, Plan};
+use crate::plan::{Cause, Due, Effect, HeldBecause, Plan, Provenance};
 
+pub(super) use changes::{cause, why};
 pub(super) use guards::verdict;
 pub(super) use notes::{blocked, note};
 
@@ -26,17 +28,31 @@ pub struct View {
     pub commit: Option<String>,
     /// The desired directory as a person would name it, put before the names of its files; may be empty.
     pub directory: String,
+    /// The same from the root of its repository, for whoever annotates lines; may be empty.
+    pub rooted: String,
     /// The zone in which times are shown.
     pub timezone: TimeZone,
+    /// How much is shown.
+    pub extent: Extent,
 }
 
 impl View {
-    fn paint(&self) -> Paint {
+    pub(super) fn paint(&self) -> Paint {
         Paint { on: self.color }
     }
 
-    fn places(&self) -> Places<'_> {
+    pub(super) fn places(&self) -> Places<'_> {
         Places { directory: &self.directory }
+    }
+
+    /// Names places from the root of the repository.
+    pub(super) fn rooted_places(&self) -> Places<'_> {
+        Places { directory: &self.rooted }
+    }
+
+    /// Names a file from the root of the repository, exactly as the file system does.
+    pub(super) fn rooted_path(&self, file: &str) -> String {
+        self.rooted_places().file(file)
     }
 }
 
@@ -51,13 +67,27 @@ pub fn plan(plan: &Plan, view: &View, out: &mut dyn fmt::Write) -> fmt::Result {
     let paint = view.paint();
     writeln!(out, "{}", paint.bold(&summary(plan)))?;
     writeln!(out, "{}", paint.dim(&source(plan, view)))?;
-    changes::section(plan, Access::Disabled, view, out)?;
-    changes::section(plan, Access::Enabled, view, out)?;
+    if plan.context.base.is_some() {
+        writeln!(out, "{}", base(plan))?;
+    }
+    if let Some((only, hidden)) = &view.extent.only {
+        let others = counted(*hidden, "other change");
+        writeln!(out, "only users whose name matches `{}`; not listed: {others}", harmless(only))?;
+    }
+    if !view.extent.concise {
+        changes::section(plan, Access::Disabled, view, out)?;
+        changes::section(plan, Access::Enabled, view, out)?;
+    }
     effects(plan, view, out)?;
-    notes::blocked_section(plan, view, out)?;
-    notes::left_alone_section(plan, view, out)?;
-    notes::section(plan, view, out)?;
+    if !view.extent.concise {
+        notes::blocked_section(plan, view, out)?;
+        notes::left_alone_section(plan, view, out)?;
+        notes::section(plan, view, out)?;
+    }
     unlisted(plan, out)?;
+    for one in view.extent.unlisted.iter().flatten() {
+        writeln!(out, "  {:10}  {}", one.state.word(), harmless(&one.name))?;
+    }
     guards::section(plan, paint, out)?;
     if plan.is_guarded() {
         writeln!(out, "\nTo approve this plan: {}", paint.bold(&approve(plan.id.as_str())))?;
@@ -112,22 +142,61 @@ pub(super) fn summary(plan: &Plan) -> String {
 }
 
 /// What was planned, against what, and when.
-fn source(plan: &Plan, view: &View) -> String {
+pub(super) fn source(plan: &Plan, view: &View) -> String {
     let mut desired = plan.digest.short();
     if let Some(commit) = &view.commit {
         desired = format!("{desired}, commit {}", cut(commit, 12));
+        if let Some(author) = &plan.context.author {
+            desired = format!("{desired} by {}", cut(author, 80));
+        }
     }
     format!(
-        "plan {} · target {} · desired state {desired} · {} in the store · {} {}",
+        "plan {} · target {} · desired state {desired} · {} in the store{} · {} {}",
         plan.id,
         harmless(&plan.target),
         counted(plan.counts.total, "account"),
+        snapshot(plan, view),
         moment(plan.generated_at, &view.timezone),
         zone(&view.timezone),
     )
 }
 
-fn effects(plan: &Plan, view: &View, out: &mut dyn fmt::Write) -> fmt::Result {
+/// How old the snapshot is that stood in for the store.
+fn snapshot(plan: &Plan, view: &View) -> String {
+    plan.context.snapshot.map_or_else(String::new, |taken| {
+        let at = moment_near(taken.at, plan.generated_at, &view.timezone);
+        format!(", as a snapshot has it that is {} old (taken {at})", age(taken.age_s))
+    })
+}
+
+/// What the changes were compared with, and where they come from; empty when nobody asked.
+pub(super) fn base(plan: &Plan) -> String {
+    let Some(base) = &plan.context.base else { return String::new() };
+    let revision = format!("{} ({})", harmless(&base.revision), cut(&base.commit, 12));
+    if let Some(why) = &base.unsorted {
+        return format!("warning: not compared with {revision}: {}", harmless(why));
+    }
+    let counts = [
+        (Provenance::Branch, "caused by this branch"),
+        (Provenance::Pending, "pending before it"),
+        (Provenance::Drift, "changed by hand"),
+    ];
+    let parts = counts.map(|(from, what)| format!("{} {what}", number(plan.coming_from(from))));
+    format!("compared with {revision}: {}", parts.join(" · "))
+}
+
+/// A number of seconds in its largest unit that says it well.
+fn age(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// What becomes of the changes once they are written, under a heading; nothing without changes.
+pub(super) fn effects(plan: &Plan, view: &View, out: &mut dyn fmt::Write) -> fmt::Result {
     if plan.changes.is_empty() {
         return Ok(());
     }
@@ -212,9 +281,15 @@ impl Places<'_> {
     pub(super) const WITHIN: Self = Self { directory: "" };
 
     fn name(self, origin: &Origin) -> String {
-        match self.directory.trim_end_matches('/') {
-            "" if self.directory.is_empty() => harmless(&origin.to_string()),
-            directory => harmless(&format!("{directory}/{origin}")),
+        harmless(&self.file(&origin.to_string()))
+    }
+
+    /// Names a file, exactly as the file system does.
+    pub(super) fn file(self, file: &str) -> String {
+        match (self.directory.trim_end_matches('/'), file) {
+            ("", file) if self.directory.is_empty() => file.to_owned(),
+            (directory, "") => directory.to_owned(),
+            (directory, file) => format!("{directory}/{file}"),
         }
     }
 }

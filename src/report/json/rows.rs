@@ -4,15 +4,19 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Serialize, Serializer};
 
+use super::super::shown::Unlisted;
 use super::super::text::{self, Places};
 use crate::model::{Access, AccountId, Origin, Severity};
 use crate::plan::policy::Action;
-use crate::plan::{Blocked, BlockedBecause, Due, Effect, Held, HeldBecause, Note, Plan, Planned, Verdict};
+use crate::plan::{
+    Base, Blocked, BlockedBecause, Due, Effect, Held, HeldBecause, Note, Plan, Planned, Provenance, Taken,
+    Verdict,
+};
 
 /// A sequence that is made while it is written.
-pub(super) struct Each<F>(F);
+pub(in super::super) struct Each<F>(F);
 
-pub(super) fn each<I: Iterator<Item: Serialize>, F: Fn() -> I>(items: F) -> Each<F> {
+pub(in super::super) fn each<I: Iterator<Item: Serialize>, F: Fn() -> I>(items: F) -> Each<F> {
     Each(items)
 }
 
@@ -53,6 +57,7 @@ pub(super) struct ChangeRow<'a> {
     reason: Option<&'a str>,
     waits: bool,
     approved: bool,
+    provenance: Option<&'static str>,
 }
 
 impl<'a> ChangeRow<'a> {
@@ -69,7 +74,46 @@ impl<'a> ChangeRow<'a> {
             reason: planned.reason.as_deref(),
             waits: planned.waits,
             approved: planned.approved,
+            provenance: planned.provenance.map(Provenance::word),
         }
+    }
+}
+
+/// What the changes were compared with; counts are `null` when nothing could be.
+#[derive(Serialize)]
+pub(super) struct BaseRow<'a> {
+    revision: &'a str,
+    commit: &'a str,
+    branch: Option<u64>,
+    pending: Option<u64>,
+    drift: Option<u64>,
+    unsorted: Option<&'a str>,
+}
+
+impl<'a> BaseRow<'a> {
+    pub(super) fn new(base: &'a Base, plan: &Plan) -> Self {
+        let count = |from| base.unsorted.is_none().then(|| plan.coming_from(from));
+        Self {
+            revision: &base.revision,
+            commit: &base.commit,
+            branch: count(Provenance::Branch),
+            pending: count(Provenance::Pending),
+            drift: count(Provenance::Drift),
+            unsorted: base.unsorted.as_deref(),
+        }
+    }
+}
+
+/// The snapshot that stood in for the store.
+#[derive(Serialize)]
+pub(super) struct SnapshotRow {
+    taken_at: Timestamp,
+    age_seconds: u64,
+}
+
+impl SnapshotRow {
+    pub(super) fn new(taken: Taken) -> Self {
+        Self { taken_at: taken.at, age_seconds: taken.age_s }
     }
 }
 
@@ -243,6 +287,19 @@ impl<'a> NoteRow<'a> {
             }
         };
         row
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct UnlistedRow<'a> {
+    account: &'a str,
+    name: &'a str,
+    state: &'static str,
+}
+
+impl<'a> UnlistedRow<'a> {
+    pub(super) fn new(one: &'a Unlisted) -> Self {
+        Self { account: one.account.as_str(), name: &one.name, state: one.state.word() }
     }
 }
 

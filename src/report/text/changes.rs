@@ -6,7 +6,7 @@ use super::super::harmless::harmless;
 use super::super::words::counted;
 use super::View;
 use crate::model::{Access, State};
-use crate::plan::{Cause, Plan, Planned};
+use crate::plan::{Cause, Plan, Planned, Provenance};
 
 /// The widest a column gets; what is longer pushes the rest of its line to the right.
 const WIDEST: usize = 48;
@@ -57,7 +57,15 @@ fn name(planned: &Planned) -> String {
 }
 
 /// Why, until when, and in the administrator's words.
-fn why(planned: &Planned) -> String {
+pub(in super::super) fn why(planned: &Planned) -> String {
+    match &planned.reason {
+        Some(reason) => format!("{}, reason: {}", cause(planned), harmless(reason)),
+        None => cause(planned),
+    }
+}
+
+/// Why, and until when.
+pub(in super::super) fn cause(planned: &Planned) -> String {
     let until = planned.until.map(|until| format!("`until {until}`")).unwrap_or_default();
     let mut why = match &planned.change.cause {
         Cause::Listed(_) => "listed".to_owned(),
@@ -71,8 +79,10 @@ fn why(planned: &Planned) -> String {
     if planned.change.from == State::Missing {
         why.push_str(", created in the store");
     }
-    if let Some(reason) = &planned.reason {
-        why = format!("{why}, reason: {}", harmless(reason));
+    match planned.provenance {
+        Some(Provenance::Branch) | None => {}
+        Some(Provenance::Pending) => why.push_str(", not by this branch: pending before it"),
+        Some(Provenance::Drift) => why.push_str(", not by this branch"),
     }
     why
 }
