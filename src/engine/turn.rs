@@ -263,7 +263,9 @@ impl Engine {
         let policy = &self.targets[name].policy;
         memory.clock_jumped = self.clock_jumped;
         memory.not_effective = self.not_effective(policy);
-        let made = Arc::new(plan::plan(&desired, &live, &memory, policy, now));
+        let mut made = plan::plan(&desired, &live, &memory, policy, now);
+        made.context.author.clone_from(&self.targets[name].author);
+        let made = Arc::new(made);
         if self.mode.goal == Goal::Run || self.mode.goal == Goal::Observe {
             for (days, entries) in warnings {
                 self.tell(Notice::Expiring { target: name.to_owned(), days, entries });

@@ -2,6 +2,7 @@
 
 mod http;
 mod signed;
+mod whole_way;
 
 use std::fmt::Write as _;
 
@@ -13,6 +14,15 @@ use crate::world::{World, require, wait_until};
 
 /// Runs git as an administrator would, and returns what it printed.
 pub(crate) fn git(world: &World, directory: &str, args: &[&str]) -> String {
+    run_git(world, directory, None, args)
+}
+
+/// As [`git`], at this moment.
+pub(crate) fn git_at(world: &World, directory: &str, at: &str, args: &[&str]) -> String {
+    run_git(world, directory, Some(at), args)
+}
+
+fn run_git(world: &World, directory: &str, at: Option<&str>, args: &[&str]) -> String {
     let mut command = world.command(require("git"));
     command.arg("-C").arg(world.path(directory)).args(args);
     command.envs([
@@ -22,6 +32,9 @@ pub(crate) fn git(world: &World, directory: &str, args: &[&str]) -> String {
         ("GIT_COMMITTER_NAME", "Anna Admin"),
         ("GIT_COMMITTER_EMAIL", "anna@x.test"),
     ]);
+    if let Some(at) = at {
+        command.envs([("GIT_AUTHOR_DATE", at), ("GIT_COMMITTER_DATE", at)]);
+    }
     world.run(command, "").success().stdout.trim().to_owned()
 }
 

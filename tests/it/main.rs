@@ -4,6 +4,7 @@
 
 mod architecture;
 mod bad_input;
+mod ci_examples;
 mod ci_plan;
 mod commands;
 mod contract;

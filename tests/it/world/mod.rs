@@ -33,6 +33,7 @@ pub(crate) fn require(program: &str) -> PathBuf {
         "slapd" | "slapadd" => "slapd ldap-utils",
         "ps" | "pgrep" => "procps",
         "ssh-keygen" => "openssh-client",
+        "systemd-analyze" => "systemd",
         other => other,
     };
     panic!("this test needs `{program}`, which is not installed: apt-get install --yes {packages}");
