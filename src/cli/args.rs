@@ -216,7 +216,7 @@ pub(super) struct Apply {
     /// Exactly the plan with this id, or nothing and exit code 6.
     #[arg(long, value_name = "ID")]
     pub(super) plan: Option<String>,
-    /// Approve this id first, as `popgate approve` does.
+    /// Approve this id first, as `popgate approve` does; needs --reason.
     #[arg(long, value_name = "ID")]
     pub(super) approve: Option<String>,
     /// Why; stands in the journal beside an approval.

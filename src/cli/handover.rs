@@ -62,7 +62,7 @@ pub(super) async fn apply(
     let mut plans = Vec::new();
     for (target, read) in targets.iter().zip(&reads) {
         let live = target.reader().read().await?;
-        plans.push(plan::make(session, target, read, live, &ledger, session.clock.now()));
+        plans.push(plan::make(session, target, read, live, &ledger, ledger.seen(session.clock.now())));
     }
     let wanted = args.plan.as_deref().map(PlanId::from_text);
     if let Some(wanted) = &wanted
@@ -132,7 +132,7 @@ impl Wait<'_> {
             };
             let mut status = daemon.status;
             status.targets.retain(|target| self.digests.contains_key(&target.name));
-            status.services.retain(|service| self.services.contains(&service.name));
+            status.services.retain(|service| service.unknown || self.services.contains(&service.name));
             if let Some(exit) = self.look(&status).await? {
                 if exit != Exit::Success {
                     self.show(&status);

@@ -12,7 +12,7 @@ use crate::daemon::world::located;
 use crate::desired::{self, Desired};
 use crate::diagnostic;
 use crate::journal::fold::Ledger;
-use crate::model::{Account, Live, Now};
+use crate::model::{AccountId, AccountRef, Live, Now};
 use crate::plan::snapshot::{Restored, Snapshot, SnapshotError};
 use crate::plan::{self, Memory, Plan, Policy, Taken, base};
 use crate::report::Unlisted;
@@ -67,6 +67,8 @@ pub(super) struct Known {
     memory: Memory,
     policy: Policy,
     snapshot: Option<Taken>,
+    /// The latest moment that the journal knows.
+    wall: Option<Timestamp>,
 }
 
 impl Known {
@@ -82,17 +84,23 @@ impl Known {
         let applied = known.and_then(|known| known.applied.as_ref()).map(|mark| mark.digest);
         let mut memory = ledger.memory(&target.name, session.kept(&target.name, applied));
         memory.not_effective = ledger.not_effective(&target.policy.service.key, &target.policy.service.name);
+        memory.clock_jumped = ledger.is_ahead_of(session.clock.now().wall);
         let mut policy = target.policy.clone();
         // The first contact is the daemon's to wait for; here it is a note.
         policy.guards.first_contact = false;
-        Self { live, memory, policy, snapshot: None }
+        Self { live, memory, policy, snapshot: None, wall: ledger.wall }
     }
 
     /// Takes all of it from a snapshot.
     fn restored(restored: Restored, snapshot: Taken) -> Self {
         let Restored { live, memory, mut policy } = restored;
         policy.guards.first_contact = false;
-        Self { live, memory, policy, snapshot: Some(snapshot) }
+        Self { live, memory, policy, snapshot: Some(snapshot), wall: None }
+    }
+
+    /// Returns the moment as popgate takes it: time never runs back behind the journal.
+    pub(super) fn seen(&self, now: Now) -> Now {
+        Now { wall: self.wall.map_or(now.wall, |wall| wall.max(now.wall)), ..now }
     }
 
     /// Plans as the daemon would, but without writing anything down.
@@ -109,9 +117,9 @@ impl Known {
     /// Lists the accounts that no entry names.
     pub(super) fn unlisted(&self, desired: &Desired, now: Now) -> Vec<Unlisted> {
         let accounts = plan::unlisted(desired, &self.live, &self.memory, &self.policy, now);
-        let row = |account: &Account| Unlisted {
-            account: account.id.clone(),
-            name: account.name.clone(),
+        let row = |account: AccountRef<'_>| Unlisted {
+            account: AccountId::new(account.id),
+            name: account.name.to_owned(),
             state: account.state.clone(),
         };
         accounts.into_iter().map(row).collect()
@@ -234,7 +242,7 @@ impl Loaded {
         if let Some(wanted) = session.global.target.as_ref().filter(|wanted| *wanted != name) {
             return Err(another(format!("`{wanted}`")));
         }
-        let targets = session.all_targets();
+        let targets = session.every_target()?;
         match targets.into_iter().find(|target| target.name == *name || session.settings.path.is_none()) {
             Some(mut target) => {
                 target.name.clone_from(name);

@@ -45,6 +45,7 @@ pub fn run() -> ExitCode {
         Ok(cli) => {
             let render = Render::new(cli.global.color, cli.global.quiet);
             let mut exit = dispatch(cli, render).unwrap_or_else(|failure| failure.show(render));
+            render.end_question();
             if render::lost_results() {
                 render.message("error: the result cannot be written to standard output");
                 exit = exit.or(Exit::Operational);

@@ -25,7 +25,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     for ((target, read), known) in targets.iter().zip(&reads).zip(&known) {
         let now = match &args.at {
             Some(text) => at(text, target, session.clock.now())?,
-            None => session.clock.now(),
+            None => known.seen(session.clock.now()),
         };
         let mut plan = known.plan(&read.desired, now);
         plan.context.author.clone_from(&read.author);

@@ -94,9 +94,9 @@ impl Session {
         Ok(chosen.map(|(name, target)| open(self.state(), name, target)).collect())
     }
 
-    /// Opens every target of the settings.
-    pub(super) fn all_targets(&self) -> Vec<Opened> {
-        self.settings.targets.iter().map(|(name, target)| open(self.state(), name, target)).collect()
+    /// Opens all targets of the settings, whichever were asked for.
+    pub(super) fn every_target(&self) -> Result<Vec<Opened>, Failure> {
+        Ok(self.settings.targets.iter().map(|(name, target)| open(self.state(), name, target)).collect())
     }
 
     /// Returns the one target, for commands that can do only one.
@@ -108,6 +108,11 @@ impl Session {
                 Err(Failure::usage("the settings name several targets").help("choose one with --target NAME"))
             }
         }
+    }
+
+    /// Returns the keys of all services that the settings name.
+    pub(super) fn services(&self) -> impl Iterator<Item = String> {
+        self.settings.targets.values().map(|target| target.service.key())
     }
 
     /// Folds the journal without taking its lock.

@@ -50,7 +50,7 @@ fn one(path: &str, before: &str) -> Option<String> {
 /// The entries of one file, in order of folded name.
 fn entries(path: &str, text: &str) -> Option<Vec<Entry>> {
     let file = SourceFile { path: path.to_owned(), bytes: text.as_bytes().to_vec() };
-    Some(read(vec![file]).ok()?.iter().cloned().collect())
+    Some(read(vec![file]).ok()?.iter().map(|entry| entry.to_entry()).collect())
 }
 
 fn refusal(path: &str) -> Diagnostic {

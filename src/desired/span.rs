@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::pieces::take_apart;
-use super::{Desired, Entry, File};
+use super::{Desired, EntryRef};
 use crate::name::fold;
 use crate::yaml;
 
@@ -20,7 +20,7 @@ pub struct Span {
 impl Desired {
     /// Returns the text of a file, without a byte order mark; `None` for a file that is not part of this.
     pub fn text(&self, path: &str) -> Option<&str> {
-        self.file(path).map(File::valid)
+        self.file(path).map(|file| file.valid())
     }
 
     /// Finds where entries of one file stand, in the order they are asked for; `None` where that cannot be told.
@@ -46,9 +46,8 @@ impl Desired {
 
     /// Finds an entry that is one line: a name, a colon, a word, and at most a comment.
     fn plain(&self, text: &str, name: &str) -> Option<Span> {
-        let listed = self.find(name)?;
-        let Entry { name, access, .. } = &listed.entry;
-        let start = listed.offset as usize;
+        let EntryRef { name, access, .. } = self.get(name)?;
+        let start = self.offset(name)?;
         let before = text[..start].rsplit('\n').next()?;
         let key_end = yaml::key_end(text, start, name);
         let rest = text[key_end..].split('\n').next()?;
@@ -61,12 +60,7 @@ impl Desired {
             && (after.is_empty() || comment.starts_with('#') && comment.len() < after.len());
         let from = key_end + rest.len() - word.len();
         let access = from..from + access.word().len();
-        plain.then(|| Span { entry: start..access.end, access })
-    }
-
-    fn file(&self, path: &str) -> Option<&File> {
-        let files = &self.0.files;
-        files.binary_search_by(|file| (*file.source.path).cmp(path)).ok().map(|found| &files[found])
+        plain.then_some(Span { entry: start..access.end, access })
     }
 }
 

@@ -156,7 +156,7 @@ pub(super) mod tests {
             let desired = read(vec![file]).map_err(|problems| {
                 TestCaseError::fail(format!("{text}\n{}", crate::diagnostic::render(&problems, false)))
             })?;
-            let back: Vec<Entry> = desired.iter().cloned().collect();
+            let back: Vec<Entry> = desired.iter().map(|entry| entry.to_entry()).collect();
             prop_assert_eq!(&back, &entries);
             prop_assert_eq!(write(&back), text);
         }

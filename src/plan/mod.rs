@@ -2,6 +2,8 @@
 //!
 //! It knows neither stores nor services: only what they answered.
 
+mod alike;
+mod approve;
 pub mod base;
 mod diff;
 mod effect;
@@ -19,14 +21,15 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::desired::Desired;
-use crate::model::{Access, Account, AccountId, Counts, Digest, Live, Now, Origin, State};
+use crate::model::{Access, AccountId, AccountRef, Counts, Digest, Live, Now, Origin, State};
 use crate::name::fold;
 
+pub use approve::NotApproved;
 pub use base::{Base, Context, Provenance, Taken};
 pub use effect::{Due, Effect};
 pub use guard::{Guard, Verdict};
 pub use memory::Memory;
-pub use policy::Policy;
+pub use policy::{ChangedRule, Policy};
 pub use resolve::refuse_listed;
 
 /// One access to be written.
@@ -234,6 +237,8 @@ pub enum Note {
         /// Names of accounts whose disabling is not effective.
         names: Vec<String>,
     },
+    /// A rule of the policy is not what it was when a plan was last made true.
+    PolicyChanged(ChangedRule),
 }
 
 /// Counts of a plan.
@@ -318,18 +323,6 @@ impl Plan {
     pub fn is_doubted(&self) -> bool {
         self.guards.iter().any(|verdict| verdict.tripped && verdict.guard.doubts_input())
     }
-
-    /// Returns every (account, access) that an approval of `id` would name, if this plan knows the id.
-    pub fn approvable(&self, id: &PlanId) -> Option<Vec<(AccountId, Access)>> {
-        if *id == self.id {
-            let pair = |planned: &Planned| (planned.change.account.clone(), planned.change.to);
-            return Some(self.changes.iter().map(pair).collect());
-        }
-        if let Some(held) = self.held.iter().find(|held| held.id == *id) {
-            return Some(vec![(held.change.account.clone(), held.change.to)]);
-        }
-        None
-    }
 }
 
 /// Lists the accounts that no entry names and that are not counted as released: those with POP3 first, otherwise in
@@ -340,11 +333,11 @@ pub fn unlisted<'l>(
     memory: &Memory,
     policy: &Policy,
     now: Now,
-) -> Vec<&'l Account> {
-    let scope = resolve::Scope::new(policy);
+) -> Vec<AccountRef<'l>> {
+    let scope = resolve::Scope::new(policy, live);
     let resolved = resolve::resolve(desired, live, memory, &scope, policy, now);
     let mut accounts = diff::not_named(desired, live, memory, policy, &scope, &resolved, now);
-    accounts.sort_by_key(|account| !diff::may_have_pop3(account));
+    accounts.sort_by_key(|account| !diff::may_have_pop3(*account));
     accounts
 }
 
@@ -352,7 +345,7 @@ pub fn unlisted<'l>(
 ///
 /// The result depends on nothing but the arguments.
 pub fn plan(desired: &Desired, live: &Live, memory: &Memory, policy: &Policy, now: Now) -> Plan {
-    let scope = resolve::Scope::new(policy);
+    let scope = resolve::Scope::new(policy, live);
     let resolved = resolve::resolve(desired, live, memory, &scope, policy, now);
     let counts = live.counts(|account| !scope.is_ignored(account));
     let mut found = diff::diff(desired, live, memory, policy, &scope, &resolved, now);
@@ -362,6 +355,9 @@ pub fn plan(desired: &Desired, live: &Live, memory: &Memory, policy: &Policy, no
         found.notes.push(Note::FirstContact);
     }
     found.notes.extend(memory.not_effective.iter().cloned());
+    if let Some(was) = &memory.rules {
+        found.notes.extend(policy::changed(was, &policy.rules()).into_iter().map(Note::PolicyChanged));
+    }
     let pairs = found.changes.iter().map(|planned| (&planned.change.account, planned.change.to));
     Plan {
         id: PlanId::of(&policy.target, pairs),

@@ -10,7 +10,7 @@ use super::memory::{Applied, Approval, Memory};
 use super::policy::Policy;
 use super::{Note, Plan};
 use crate::desired::{self, Desired, SourceFile};
-use crate::model::{Access, Account, AccountId, Counts, Digest, Live, Now, State};
+use crate::model::{Access, Account, AccountId, AccountRef, Counts, Digest, Live, Now, State};
 
 /// The version of the format: a minor one adds fields, a major one breaks.
 pub const FORMAT_VERSION: &str = "1.0";
@@ -141,7 +141,7 @@ impl Snapshot {
         now: Now,
     ) -> Self {
         let pending = good.map(|good| super::plan(good, live, memory, policy, now));
-        let scope = super::resolve::Scope::new(policy);
+        let scope = super::resolve::Scope::new(policy, live);
         Self {
             kind: KIND.to_owned(),
             format_version: FORMAT_VERSION.to_owned(),
@@ -197,11 +197,11 @@ impl Snapshot {
 }
 
 impl AccountRow {
-    fn of(account: &Account) -> Self {
+    fn of(account: AccountRef<'_>) -> Self {
         Self {
-            id: account.id.clone(),
-            name: (account.name != account.id.as_str()).then(|| account.name.clone()),
-            aliases: account.aliases.clone(),
+            id: AccountId::new(account.id),
+            name: (account.name != account.id).then(|| account.name.to_owned()),
+            aliases: account.aliases().map(str::to_owned).collect(),
             state: account.state.clone(),
         }
     }

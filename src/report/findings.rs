@@ -194,6 +194,7 @@ fn of_note(
         Note::Released { name, .. } => ("released", &**name, "no longer managed", None),
         Note::FirstContact => ("first_contact", "", "first contact", None),
         Note::NotEffective { service, .. } => ("not_effective", &**service, "not effective yet", None),
+        Note::PolicyChanged(changed) => ("policy_changed", &*changed.rule, "another policy", None),
     };
     Finding {
         severity,

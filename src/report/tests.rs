@@ -9,7 +9,7 @@ use super::{Extent, Shown, Unlisted, diff, github, gitlab, json, junit, markdown
 use crate::desired::{Desired, key, objection_to_name};
 use crate::diagnostic::{Diagnostic, Label, Lines, codes};
 use crate::model::{Access, AccountId, Origin, State};
-use crate::plan::{Blocked, BlockedBecause, Cause, Held, Note, Plan};
+use crate::plan::{Blocked, BlockedBecause, Cause, ChangedRule, Held, Note, Plan};
 
 /// Harmless texts of the shapes below, to compare with.
 const HARMLESS: &str = "bob@x.example";
@@ -54,6 +54,8 @@ const HOSTILE: [&str; 33] = [
 fn everywhere(evil: &str, listed: bool) -> (Plan, Desired, View) {
     let mut plan = crowded();
     let name = || evil.to_owned();
+    let changed = ChangedRule { rule: "unlisted".to_owned(), was: name(), now: name() };
+    plan.notes.push(Note::PolicyChanged(changed));
     let entry = if listed { key(evil) } else { "x".to_owned() };
     let desired = desired(&[("a.yaml", &format!("pop3:\n  {entry}: enabled\n"))]);
     let origin = Origin { file: "a.yaml".to_owned(), line: 2, column: 3 };
@@ -76,14 +78,18 @@ fn everywhere(evil: &str, listed: bool) -> (Plan, Desired, View) {
         *origin = elsewhere.clone();
         match why {
             BlockedBecause::Ambiguous(all) => {
-                all.iter_mut().for_each(|(id, name)| (*id, *name) = (AccountId::new(evil), evil.to_owned()));
+                for (id, name) in all {
+                    (*id, *name) = (AccountId::new(evil), evil.to_owned());
+                }
             }
             BlockedBecause::Doubled(account, others) => {
                 evil.clone_into(account);
-                others.iter_mut().for_each(|(name, _)| evil.clone_into(name));
+                for (name, _) in others {
+                    evil.clone_into(name);
+                }
             }
             BlockedBecause::Rebound { was, now, .. } => {
-                (*was, *now) = (AccountId::new(evil), AccountId::new(evil))
+                (*was, *now) = (AccountId::new(evil), AccountId::new(evil));
             }
             BlockedBecause::Ignored(glob) | BlockedBecause::Protected(glob) => evil.clone_into(glob),
         }
@@ -91,14 +97,14 @@ fn everywhere(evil: &str, listed: bool) -> (Plan, Desired, View) {
     for note in &mut plan.notes {
         match note {
             Note::Missing { name, suggestion, .. } => {
-                (*name, *suggestion) = (evil.to_owned(), Some(evil.to_owned()))
+                (*name, *suggestion) = (evil.to_owned(), Some(evil.to_owned()));
             }
             Note::Unreadable { name, why, .. } => (*name, *why) = (evil.to_owned(), evil.to_owned()),
             Note::Released { name, .. } => evil.clone_into(name),
             Note::NotEffective { service, names } => {
-                (*service, *names) = (evil.to_owned(), vec![evil.to_owned(); 3])
+                (*service, *names) = (evil.to_owned(), vec![evil.to_owned(); 3]);
             }
-            Note::FirstContact => {}
+            Note::FirstContact | Note::PolicyChanged(_) => {}
         }
     }
     plan.guards.iter_mut().for_each(|verdict| verdict.detail = Some(name()));
@@ -168,6 +174,47 @@ fn what_is_wrong_with_files_is_shown_as_nothing_but_text_too() {
     }
 }
 
+/// Keeps the length of the longest piece that it is given, and of all together.
+#[derive(Default)]
+struct Meter {
+    longest: usize,
+    total: usize,
+}
+
+impl std::fmt::Write for Meter {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.longest = self.longest.max(text.len());
+        self.total += text.len();
+        Ok(())
+    }
+}
+
+#[test]
+fn no_report_is_held_as_one_text() {
+    let text: String = (0..20_000).map(|n| format!("  u{n:05}@x.example: disabled\n")).collect();
+    let desired = desired(&[("a.yaml", &format!("pop3:\n{text}"))]);
+    let changes = desired.iter().map(|entry| {
+        let cause = Cause::Listed(desired.origin(entry));
+        super::sample::planned(&entry.name, State::Is(Access::Enabled), Access::Disabled, cause)
+    });
+    let (plan, view) = (with_changes(changes.collect()), view());
+    let one = Shown { plan: &plan, desired: &desired, view: &view };
+    let renders: [(&str, fn(&[Shown<'_>], &mut Meter) -> std::fmt::Result); 6] = [
+        ("text", |all, out| all.iter().try_for_each(|one| text::plan(one.plan, one.view, out))),
+        ("diff", |all, out| diff::plans(all, out)),
+        ("json", |all, out| json::shown(all, 0, "success", out)),
+        ("github", |all, out| github::plans(all, out)),
+        ("gitlab", |all, out| gitlab::plans(all, out)),
+        ("junit", |all, out| junit::plans(all, out)),
+    ];
+    for (name, render) in renders {
+        let mut meter = Meter::default();
+        render(&[one], &mut meter).unwrap();
+        assert!(meter.longest < 500, "{name}: a piece of {} bytes", meter.longest);
+        assert!(meter.total > 1_000_000 || name == "github", "{name}: {} bytes", meter.total);
+    }
+}
+
 /// Compares the structure of a report with that of a harmless one.
 fn check(format: &str, text: &str, usual: &str) -> Result<(), String> {
     let same = |what: &str, count: fn(&str) -> usize| match (count(text), count(usual)) {
@@ -188,7 +235,7 @@ fn check(format: &str, text: &str, usual: &str) -> Result<(), String> {
     match format {
         "github" => text.lines().try_for_each(annotation),
         "json" | "gitlab" => {
-            let [have, want] = [text, usual].map(|text| serde_json::from_str::<serde_json::Value>(text));
+            let [have, want] = [text, usual].map(serde_json::from_str::<serde_json::Value>);
             let (have, want) =
                 (have.map_err(|error| error.to_string())?, want.map_err(|error| error.to_string())?);
             if skeleton(&have) == skeleton(&want) { Ok(()) } else { Err("another structure".to_owned()) }
@@ -197,9 +244,10 @@ fn check(format: &str, text: &str, usual: &str) -> Result<(), String> {
             same("<", |text| text.matches('<').count())?;
             same(">", |text| text.matches('>').count())?;
             same("quotes", |text| text.matches('"').count())?;
-            match text.contains(['\u{fffe}', '\u{ffff}']) {
-                true => Err("not a character of XML".to_owned()),
-                false => Ok(()),
+            if text.contains(['\u{fffe}', '\u{ffff}']) {
+                Err("not a character of XML".to_owned())
+            } else {
+                Ok(())
             }
         }
         "markdown" => markdown(text, usual),
@@ -238,9 +286,10 @@ fn annotation(line: &str) -> Result<(), String> {
         }
     }
     let decoded = |text: &str| text.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%");
-    match [properties, message].iter().any(|text| decoded(text).contains(['\r', '\n'])) {
-        true => Err("a line break comes out".to_owned()),
-        false => Ok(()),
+    if [properties, message].iter().any(|text| decoded(text).contains(['\r', '\n'])) {
+        Err("a line break comes out".to_owned())
+    } else {
+        Ok(())
     }
 }
 

@@ -168,7 +168,8 @@ proptest! {
         }
         prop_assert_eq!(&format(&after).unwrap()[0].after, &edit.after, "from\n{}", text);
         // Where there is no comment, it is the form in which popgate writes files itself.
-        let bare = write(again.iter());
+        let entries: Vec<_> = again.iter().map(|entry| entry.to_entry()).collect();
+        let bare = write(&entries);
         prop_assert_eq!(&format(&files(&[("a.yaml", &bare)])).unwrap()[0].after, &bare);
     }
 }

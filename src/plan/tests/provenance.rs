@@ -36,14 +36,16 @@ fn provenances(plan: &Plan) -> Vec<String> {
 fn a_change_comes_from_the_branch_from_before_or_from_somebodys_hand() {
     let plan = sorted(&BASE.replace("carl@x: enabled", "carl@x: disabled"));
     assert_eq!(provenances(&plan), ["anna@x drift", "bert@x pending", "carl@x branch"]);
-    let counts = [Provenance::Branch, Provenance::Pending, Provenance::Drift].map(|one| plan.coming_from(one));
+    let counts =
+        [Provenance::Branch, Provenance::Pending, Provenance::Drift].map(|one| plan.coming_from(one));
     assert_eq!(counts, [1, 1, 1]);
     assert!(!plan.changes[0].provenance.unwrap().is_explained(), "nobody expects it in this review");
 }
 
 #[test]
 fn an_entry_that_only_moves_or_gets_a_reason_is_not_the_branchs_doing() {
-    let branch = "bert@x: {access: disabled, reason: CHG-1}\nanna@x: disabled\ncarl@x: enabled\ndora@x: enabled";
+    let branch =
+        "bert@x: {access: disabled, reason: CHG-1}\nanna@x: disabled\ncarl@x: enabled\ndora@x: enabled";
     assert_eq!(provenances(&sorted(branch)), ["anna@x drift", "bert@x pending"]);
 }
 

@@ -285,6 +285,10 @@ impl<'a> NoteRow<'a> {
                 row.names = names;
                 "not_effective"
             }
+            Note::PolicyChanged(changed) => {
+                row.name = Some(&changed.rule);
+                "policy_changed"
+            }
         };
         row
     }

@@ -209,7 +209,17 @@ fn blocked() -> Value {
 
 fn note() -> Value {
     let mut fields = vec![
-        ("kind", one_of(&["missing", "unreadable", "released", "first_contact", "not_effective"])),
+        (
+            "kind",
+            one_of(&[
+                "missing",
+                "unreadable",
+                "released",
+                "first_contact",
+                "not_effective",
+                "policy_changed",
+            ]),
+        ),
         ("severity", one_of(&["note", "warning"])),
         ("message", text()),
         ("name", nullable("string")),

@@ -1,14 +1,16 @@
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::problems::Problems;
 use super::super::sample::{at, crowded, effect, empty, ordinary, planned, view, with_changes, written};
+use super::super::shown::Unlisted;
 use super::super::text::View;
 use super::*;
 use crate::desired::Desired;
 use crate::diagnostic::{Diagnostic, Label, Lines, codes};
 use crate::model::{Access, AccountId, State};
 use crate::plan::policy::Action;
-use crate::plan::{Cause, Due, Effect};
+use crate::plan::{Base, Cause, Context, Due, Effect, Provenance, Taken};
 
 fn text(all: &[Plan]) -> String {
     let commits = vec![view().commit; all.len()];
@@ -334,7 +336,10 @@ fn what_a_plan_was_made_beside_is_part_of_it_and_obeys_the_schema() {
         snapshot: Some(Taken { at: Timestamp::UNIX_EPOCH, age_s: 60 }),
     };
     let document = value(&plan);
-    assert_eq!((&document["author"], &document["changes"][0]["provenance"]), (&json!("Anna <anna@x>"), &json!("branch")));
+    assert_eq!(
+        (&document["author"], &document["changes"][0]["provenance"]),
+        (&json!("Anna <anna@x>"), &json!("branch"))
+    );
     let base = json!({
         "revision": "main",
         "commit": "c0ffee",

@@ -34,6 +34,7 @@ pub(crate) fn require(program: &str) -> PathBuf {
         "ps" | "pgrep" => "procps",
         "ssh-keygen" => "openssh-client",
         "systemd-analyze" => "systemd",
+        "script" => "bsdutils",
         other => other,
     };
     panic!("this test needs `{program}`, which is not installed: apt-get install --yes {packages}");

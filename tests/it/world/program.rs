@@ -239,7 +239,8 @@ fn text(mut file: File) -> String {
     let mut bytes = Vec::new();
     file.rewind().unwrap();
     file.read_to_end(&mut bytes).unwrap();
-    String::from_utf8(bytes).unwrap()
+    // One that was killed may have left half a letter.
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[test]
