@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::memory::{Applied, Approval, Memory};
-use super::policy::Policy;
+use super::policy::{Policy, Rules};
 use super::{Note, Plan};
 use crate::desired::{self, Desired, SourceFile};
 use crate::model::{Access, Account, AccountId, AccountRef, Counts, Digest, Live, Now, State};
@@ -61,6 +61,8 @@ struct Remembered {
     approvals: Vec<Approval>,
     recent: Vec<(Timestamp, Access)>,
     not_effective: Vec<NotEffectiveRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rules: Option<Rules>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -240,6 +242,7 @@ impl Remembered {
             approvals: memory.approvals.clone(),
             recent: memory.recent.clone(),
             not_effective: not_effective.collect(),
+            rules: memory.rules.clone(),
         }
     }
 
@@ -254,6 +257,7 @@ impl Remembered {
             contact: self.contact,
             clock_jumped: false,
             not_effective: self.not_effective.into_iter().map(note).collect(),
+            rules: self.rules,
         })
     }
 }

@@ -75,6 +75,7 @@ fn memory() -> Memory {
         approvals: vec![Approval {
             plan: PlanId::from_text("0123456789ab"),
             changes: BTreeSet::from([(AccountId::new("1"), Access::Disabled)]),
+            doubted: None,
             by: "root".to_owned(),
             reason: "CHG-1".to_owned(),
             until: "2026-08-23T12:00:00Z".parse().unwrap(),
@@ -86,6 +87,7 @@ fn memory() -> Memory {
             service: "dovecot".to_owned(),
             names: vec!["z@x".to_owned()],
         }],
+        rules: Some(policy().rules()),
     }
 }
 
