@@ -242,17 +242,14 @@ impl Loaded {
         if let Some(wanted) = session.global.target.as_ref().filter(|wanted| *wanted != name) {
             return Err(another(format!("`{wanted}`")));
         }
-        let targets = session.every_target()?;
-        match targets.into_iter().find(|target| target.name == *name || session.settings.path.is_none()) {
-            Some(mut target) => {
-                target.name.clone_from(name);
-                Ok(target)
-            }
-            None => {
-                let known: Vec<_> = session.settings.targets.keys().map(|name| format!("`{name}`")).collect();
-                Err(another(known.join(" or ")))
-            }
+        let any = session.settings.path.is_none();
+        let targets = session.every_target();
+        if let Some(mut target) = targets.into_iter().find(|target| target.name == *name || any) {
+            target.name.clone_from(name);
+            return Ok(target);
         }
+        let known: Vec<_> = session.settings.targets.keys().map(|name| format!("`{name}`")).collect();
+        Err(another(known.join(" or ")))
     }
 
     /// Turns it into what plans are made from, unless it is too old.

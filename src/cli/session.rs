@@ -95,8 +95,8 @@ impl Session {
     }
 
     /// Opens all targets of the settings, whichever were asked for.
-    pub(super) fn every_target(&self) -> Result<Vec<Opened>, Failure> {
-        Ok(self.settings.targets.iter().map(|(name, target)| open(self.state(), name, target)).collect())
+    pub(super) fn every_target(&self) -> Vec<Opened> {
+        self.settings.targets.iter().map(|(name, target)| open(self.state(), name, target)).collect()
     }
 
     /// Returns the one target, for commands that can do only one.

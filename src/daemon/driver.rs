@@ -263,8 +263,12 @@ impl Driver {
                 self.answer(ticket, async move {
                     match (first, source.remote()) {
                         (Some(first), _) => first.await,
-                        // Nobody fetches beside a command that ends; its problem is what the read will say.
-                        (None, Some(remote)) if !remote.was_tried() => drop(remote.fetch().await),
+                        // Nobody fetches beside a command that ends, and it must not act on what is old.
+                        (None, Some(remote)) if !remote.was_tried() => {
+                            if let Err(problem) = remote.fetch().await {
+                                return Answer::Desired(Err(ReadFailure::Invalid(vec![problem])));
+                            }
+                        }
                         _ => {}
                     }
                     let read = tokio::task::spawn_blocking(move || read_desired(&source)).await;

@@ -192,6 +192,7 @@ fn a_repository_that_is_gone_is_told_once_it_is_more_than_passing_trouble() {
     assert!(plan.stderr.contains("cannot be fetched") && plan.stderr.contains("help"), "{}", plan.stderr);
     daemon.wait_for("cannot be fetched");
     hears(&world, "POP210");
+    assert_eq!(world.popgate(["status"]).code, Some(0), "it goes on");
     std::fs::rename(world.path("moved"), world.path("origin")).unwrap();
     push(&world, &[5]);
     let _asked = world.popgate(["reconcile"]).success();
@@ -259,4 +260,20 @@ fn dangerous_addresses_are_refused_before_git_sees_them() {
         assert!(!plan.stderr.contains("hunter2"), "{}", plan.stderr);
         assert!(!world.path("pwned").exists() && !world.path("state/git").exists());
     }
+}
+
+#[test]
+fn a_run_that_ends_does_not_act_on_what_was_fetched_before() {
+    let world = repository("");
+    push(&world, &[3]);
+    let _plan = world.popgate(["plan"]).success();
+    std::fs::rename(world.path("origin"), world.path("moved")).unwrap();
+    let once = world.popgate(["run", "--once"]).ends_with(1);
+    assert!(once.stderr.contains("POP210"), "{}", once.stderr);
+    let apply = world.popgate(["apply", "--yes"]).ends_with(1);
+    assert!(apply.stderr.contains("cannot be fetched"), "{}", apply.stderr);
+    assert_eq!(disabled(&world), "");
+    std::fs::rename(world.path("moved"), world.path("origin")).unwrap();
+    let _status = world.popgate(["run", "--once"]);
+    assert_eq!(disabled(&world), "", "the first contact waits for an approval");
 }

@@ -236,7 +236,7 @@ fn contents(git: &Git, ids: &[&str]) -> Result<BTreeMap<String, Vec<u8>>, GitErr
 }
 
 fn lines(ids: &[&str]) -> String {
-    ids.iter().map(|id| format!("{id}\n")).collect()
+    ids.join("\n") + "\n"
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ impl Remote {
         let state = std::path::absolute(state).unwrap_or_else(|_| state.to_owned());
         address.url = address::absolute(address.url);
         let digest: [u8; 32] = Sha256::digest(address.url.as_bytes()).into();
-        let name: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = crate::model::Digest(digest).short();
         Self {
             kept_as: format!("refs/popgate/{target}"),
             clone: state.join("git").join(name),

@@ -229,7 +229,7 @@ pub(super) fn without_userinfo(text: &str) -> String {
         let authority = &after[..after.find(ends).unwrap_or(after.len())];
         let host = authority.rfind('@').map_or(0, |mark| mark + 1);
         // A name alone is no secret for SSH, and whoever reads this wants to know it.
-        if host > 0 && !(before.ends_with("ssh://") && !authority[..host].contains(':')) {
+        if host > 0 && (!before.ends_with("ssh://") || authority[..host].contains(':')) {
             out.push_str("…@");
             rest = &after[host..];
         } else {
