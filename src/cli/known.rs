@@ -25,8 +25,8 @@ pub(super) const MAX_AGE: &str = "24h";
 /// The largest file that is read as a snapshot, in bytes.
 const LARGEST: u64 = 4 << 30;
 
-/// Returns the targets that a plan is wanted of, each with what is known of it.
-pub(super) async fn of(session: &Session, args: &Args) -> Result<(Vec<Opened>, Vec<Known>), Failure> {
+/// Returns the targets that a plan is wanted of, and with snapshots what each of these says.
+pub(super) fn targets(session: &Session, args: &Args) -> Result<(Vec<Opened>, Vec<Known>), Failure> {
     let (mut targets, mut known) = (Vec::new(), Vec::new());
     for path in &args.live {
         let loaded = load(path)?;
@@ -52,13 +52,17 @@ pub(super) async fn of(session: &Session, args: &Args) -> Result<(Vec<Opened>, V
         target.directory.clone_from(directory);
         target.source = Source::Directory(directory.clone());
     }
-    if args.live.is_empty() {
-        let ledger = session.ledger()?;
-        for target in &targets {
-            known.push(Known::ask(session, target, &ledger).await?);
-        }
-    }
     Ok((targets, known))
+}
+
+/// Asks the store of each target, and the journal.
+pub(super) async fn ask(session: &Session, targets: &[Opened]) -> Result<Vec<Known>, Failure> {
+    let ledger = session.ledger()?;
+    let mut known = Vec::new();
+    for target in targets {
+        known.push(Known::ask(session, target, &ledger).await?);
+    }
+    Ok(known)
 }
 
 /// Live state, memory and policy of one target.

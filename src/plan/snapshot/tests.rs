@@ -36,7 +36,7 @@ fn policy() -> Policy {
         },
         restart: RestartPolicy::default(),
         windows: Windows::new(&[], zone),
-        refresh: Duration::from_secs(60),
+        refresh: Duration::from_mins(1),
     }
 }
 
