@@ -75,7 +75,7 @@ mod tests {
                     e: {access: enabled, until: 2030-01-01}\n  f:\n    reason: enabled\n    access: \"disabled\"\n  ? g\n  : \
                     enabled\n";
         let desired = read(files(&[("x.yaml", text)])).unwrap();
-        let names: Vec<&str> = desired.iter().map(|entry| &*entry.name).collect();
+        let names: Vec<&str> = desired.iter().map(|entry| entry.name).collect();
         let found = desired.spans("x.yaml", &names);
         let words: Vec<_> = found.iter().map(|span| &text[span.clone().unwrap().access]).collect();
         let shown: Vec<_> = names.iter().copied().zip(words).collect();

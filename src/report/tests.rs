@@ -191,15 +191,17 @@ impl std::fmt::Write for Meter {
 
 #[test]
 fn no_report_is_held_as_one_text() {
-    let text: String = (0..20_000).map(|n| format!("  u{n:05}@x.example: disabled\n")).collect();
-    let desired = desired(&[("a.yaml", &format!("pop3:\n{text}"))]);
+    type Render = fn(&[Shown<'_>], &mut Meter) -> std::fmt::Result;
+    let names = (0..20_000).map(|n| format!("u{n:05}@x.example"));
+    let lines: Vec<String> = names.map(|name| format!("  {name}: disabled")).collect();
+    let desired = desired(&[("a.yaml", &format!("pop3:\n{}\n", lines.join("\n")))]);
     let changes = desired.iter().map(|entry| {
         let cause = Cause::Listed(desired.origin(entry));
-        super::sample::planned(&entry.name, State::Is(Access::Enabled), Access::Disabled, cause)
+        super::sample::planned(entry.name, State::Is(Access::Enabled), Access::Disabled, cause)
     });
     let (plan, view) = (with_changes(changes.collect()), view());
     let one = Shown { plan: &plan, desired: &desired, view: &view };
-    let renders: [(&str, fn(&[Shown<'_>], &mut Meter) -> std::fmt::Result); 6] = [
+    let renders: [(&str, Render); 6] = [
         ("text", |all, out| all.iter().try_for_each(|one| text::plan(one.plan, one.view, out))),
         ("diff", |all, out| diff::plans(all, out)),
         ("json", |all, out| json::shown(all, 0, "success", out)),

@@ -1,15 +1,8 @@
 //! Every exit code, brought about by the real program; and what is reported where several would be right.
 
-use crate::daemon::{SOON, desire, disabled, settings, sqlite, users};
+use crate::bad_input::world;
+use crate::daemon::{desire, disabled, sqlite};
 use crate::world::{World, wait_until};
-
-fn world() -> World {
-    let world = World::new();
-    users(&world, 20);
-    desire(&world, 20, &[]);
-    settings(&world, SOON);
-    world
-}
 
 /// Lists one entry that means two accounts, beside what is listed already.
 fn ambiguous(world: &World) {
