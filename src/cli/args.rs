@@ -64,7 +64,7 @@ pub(super) enum LogFormat {
 pub(super) enum Command {
     /// Check desired state and settings, offline.
     Validate(Validate),
-    /// Give the YAML its canonical form: users sorted, short form where it suffices, comments kept.
+    /// Give the YAML its canonical form, keeping every comment.
     Fmt(Fmt),
     /// Show what would change and why. Never writes.
     Plan(Plan),
