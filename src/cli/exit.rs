@@ -17,7 +17,7 @@ pub(super) enum Exit {
     Guarded,
     /// Some accounts failed or are blocked, the others are done.
     Partial,
-    /// It is not that plan any more.
+    /// It is not that plan any more, or the snapshot is too old.
     Stale,
     /// Another process holds the lock, writing is suspended, or its window is closed.
     Locked,
@@ -37,7 +37,7 @@ const TABLE: [(Exit, u8, &str); 11] = [
     (Exit::Usage, 64, "usage error"),
     (Exit::Invalid, 3, "desired state or settings invalid"),
     (Exit::Guarded, 4, "a guard tripped"),
-    (Exit::Stale, 6, "not that plan any more"),
+    (Exit::Stale, 6, "not that plan any more, or the snapshot is too old"),
     (Exit::Locked, 7, "locked by another process, suspended, or not the time to write"),
     (Exit::Operational, 1, "operational error: store, service or file"),
     (Exit::RestartFailed, 8, "writes done, restart failed or overdue"),

@@ -30,6 +30,7 @@ use crate::journal::entry::Record;
 use crate::journal::fold::{CLOCK_STEP, Ledger};
 use crate::model::Now;
 use crate::name::Glob;
+use crate::plan::memory::Memory;
 use crate::plan::policy::Policy;
 use crate::plan::{Note, Plan};
 use crate::services::Instance;
@@ -309,6 +310,14 @@ impl Engine {
     /// Returns the last plan of a target.
     pub fn plan(&self, target: &str) -> Option<&Arc<Plan>> {
         self.targets.get(target)?.plan.as_ref()
+    }
+
+    /// Returns what is remembered of a target.
+    pub fn memory(&self, target: &str) -> Memory {
+        let Some(known) = self.targets.get(target) else { return Memory::default() };
+        let mut memory = self.ledger.memory(target, known.applied.clone());
+        memory.not_effective = self.not_effective(&known.policy);
+        memory
     }
 
     /// Returns the desired state in force.

@@ -65,7 +65,7 @@ fn policy() -> Policy {
 fn listing(entries: &str) -> DesiredRead {
     let bytes = format!("pop3:\n{entries}").into_bytes();
     let desired = desired::read(vec![SourceFile { path: "a.yaml".to_owned(), bytes }]).unwrap();
-    DesiredRead { desired, commit: None }
+    DesiredRead { desired, commit: None, author: None }
 }
 
 fn running(run: &str, age: Duration) -> Vec<Observed> {

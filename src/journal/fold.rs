@@ -197,7 +197,7 @@ impl Ledger {
         match record {
             Record::State { .. } | Record::Urged { .. } => {}
             Record::Start { .. } => self.close(at),
-            Record::Good { target, digest, commit } => {
+            Record::Good { target, digest, commit, .. } => {
                 let target = self.target(target);
                 target.good = Some(*digest);
                 target.commit.clone_from(commit);

@@ -16,7 +16,7 @@ use super::harmless::is_harmful;
 use super::shown::{Extent, Shown};
 use crate::model::Digest;
 use crate::plan::{Plan, Summary};
-use rows::{BlockedRow, ChangeRow, EffectRow, GuardRow, HeldRow, NoteRow, UnlistedRow};
+use rows::{BaseRow, BlockedRow, ChangeRow, EffectRow, GuardRow, HeldRow, NoteRow, SnapshotRow, UnlistedRow};
 
 pub(super) use rows::each;
 pub use schema::schema;
@@ -104,6 +104,7 @@ struct Document<'a> {
     target: &'a str,
     digest: Digest,
     commit: Option<&'a str>,
+    author: Option<&'a str>,
     generated_at: jiff::Timestamp,
     summary: Summary,
     #[serde(serialize_with = "changes")]
@@ -118,6 +119,8 @@ struct Document<'a> {
     guards: &'a Plan,
     #[serde(serialize_with = "effects")]
     effects: &'a Plan,
+    base: Option<BaseRow<'a>>,
+    snapshot: Option<SnapshotRow>,
     only: Option<&'a str>,
     #[serde(serialize_with = "unlisted")]
     unlisted: &'a Extent,
@@ -138,6 +141,7 @@ impl<'a> Document<'a> {
             target: &plan.target,
             digest: plan.digest,
             commit,
+            author: plan.context.author.as_deref(),
             generated_at: plan.generated_at,
             summary: plan.summary,
             changes: plan,
@@ -146,6 +150,8 @@ impl<'a> Document<'a> {
             notes: plan,
             guards: plan,
             effects: plan,
+            base: plan.context.base.as_ref().map(|base| BaseRow::new(base, plan)),
+            snapshot: plan.context.snapshot.map(SnapshotRow::new),
             only: extent.only.as_ref().map(|(pattern, _)| &**pattern),
             unlisted: extent,
             exit_code,

@@ -154,6 +154,10 @@ fn head(shown: &Shown<'_>, most: usize, room: &mut Room, left: &mut Left) {
     let before = room.used();
     room.line(&format!("### popgate plan: {}\n", text::summary(plan)));
     room.line(&format!("{}\n", cells::sentence(&text::source(plan, shown.view))));
+    let base = text::base(plan);
+    if !base.is_empty() {
+        room.line(&format!("{}\n", cells::sentence(&base)));
+    }
     if let Some((only, hidden)) = &shown.view.extent.only {
         room.line(&format!("Only {}: {} not listed.\n", code(only), counted(*hidden, "other change")));
     }

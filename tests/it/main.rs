@@ -4,6 +4,8 @@
 
 mod architecture;
 mod bad_input;
+mod ci_examples;
+mod ci_plan;
 mod commands;
 mod contract;
 mod crash;
@@ -13,6 +15,7 @@ mod examples;
 mod exit_codes;
 mod fmt;
 mod formats;
+mod git_source;
 mod guards;
 mod history;
 mod journal;

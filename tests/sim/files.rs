@@ -87,7 +87,7 @@ impl Files {
             return Err(ReadFailure::Moving("1.yaml".to_owned()));
         }
         match &self.read {
-            Ok(desired) => Ok(DesiredRead { desired: desired.clone(), commit: None }),
+            Ok(desired) => Ok(DesiredRead { desired: desired.clone(), commit: None, author: None }),
             Err(problems) => Err(ReadFailure::Invalid(problems.clone())),
         }
     }

@@ -62,7 +62,7 @@ fn an_approval_is_used_up_when_its_changes_are_made() {
     assert!(hand.next_within(Duration::from_mins(2)).is_none());
     let nobody = || {
         let file = SourceFile { path: "a.yaml".to_owned(), bytes: b"pop3: {}\n".to_vec() };
-        Ok(DesiredRead { desired: desired::read(vec![file]).unwrap(), commit: None })
+        Ok(DesiredRead { desired: desired::read(vec![file]).unwrap(), commit: None, author: None })
     };
     let look = Input::Hint { target: "t".to_owned() };
     hand.read = nobody();

@@ -119,7 +119,7 @@ impl History {
         }
         match (files.read(self.now), self.bug) {
             (Err(ReadFailure::Invalid(problems)), Some(Bug::HalfState)) => {
-                let half = files.half().map(|desired| DesiredRead { desired, commit: None });
+                let half = files.half().map(|desired| DesiredRead { desired, commit: None, author: None });
                 half.ok_or(ReadFailure::Invalid(problems))
             }
             (read, _) => read,
