@@ -33,6 +33,8 @@ pub(super) struct Target {
     pub(super) warned: Warned,
     /// When a window for writes opens that something waits for.
     pub(super) next_window: Option<Timestamp>,
+    /// Whether something waits for a window for writes.
+    pub(super) closed: bool,
     /// Somebody wants a turn now, with a read of the store.
     pub(super) forced: bool,
     /// The store failed.
@@ -72,6 +74,7 @@ impl Target {
             ending: Vec::new(),
             warned: Warned::default(),
             next_window: None,
+            closed: false,
             forced: reads,
             store: None,
             invalid: None,
