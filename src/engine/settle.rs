@@ -1,18 +1,18 @@
 //! Settling: looking whether a restart that is owed has happened, and making it happen when it is due.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::debt::{self, Writes};
 use super::effect::{Effect, Notice};
 use super::event::Answer;
 use super::retry::Backoff;
-use super::window::{Kind, Windows};
+use super::service::{Proven, ServiceState};
+use super::window::Kind;
 use super::{Activity, Engine, Goal, Owed, PendingRecords, Restarts};
 use crate::journal::entry::{Proof, Record};
-use crate::journal::fold::{Debt, ServiceLedger};
+use crate::journal::fold::Debt;
 use crate::model::{Fault, Now};
-use crate::plan::policy::{Action, Policy, Profile, RestartPolicy};
+use crate::plan::policy::Action;
 use crate::services::{Condition, Instance, Observed, ServiceError};
 
 /// How often a service is looked at that only a person restarts.
@@ -20,70 +20,6 @@ const MANUAL_LOOK: Duration = Duration::from_mins(1);
 
 /// How often a service that showed its runs before is looked at in vain before it is restarted unseen.
 const BLIND_LOOKS: u32 = 3;
-
-/// What the engine keeps of one service.
-#[derive(Debug)]
-pub(super) struct ServiceState {
-    pub(super) profile: Profile,
-    policy: RestartPolicy,
-    windows: Windows,
-    writes: BTreeMap<Instance, Writes>,
-    /// When the least time since the last restart is over.
-    rested: BTreeMap<Instance, Duration>,
-    pub(super) failing: BTreeMap<Instance, (Backoff, String)>,
-    pub(super) unready: BTreeMap<Instance, String>,
-    /// Instances a goal that ends has tried once.
-    tried: BTreeSet<Instance>,
-    /// How often in a row an instance was looked at in vain.
-    blind: BTreeMap<Instance, u32>,
-    /// Instances that reported a restart after the last write and could not be looked at since.
-    reported: BTreeSet<Instance>,
-    /// What proves a restart that could not be written down as settled yet.
-    proven: BTreeMap<Instance, Proven>,
-    told_manual: BTreeSet<Instance>,
-}
-
-impl ServiceState {
-    pub(super) fn new(policy: &Policy, ledger: Option<&ServiceLedger>, now: Now) -> Self {
-        let debts = ledger.map(|ledger| ledger.debts.as_slice()).unwrap_or_default();
-        let settled = ledger.map(|ledger| ledger.settled.as_slice()).unwrap_or_default();
-        let ago = |at| Duration::try_from(now.wall.duration_since(at)).unwrap_or_default();
-        Self {
-            profile: policy.service.clone(),
-            policy: policy.restart,
-            windows: policy.windows.clone(),
-            writes: debts
-                .iter()
-                .map(|debt| (debt.instance.clone(), Writes::inherited(debt, &policy.restart, now)))
-                .collect(),
-            rested: settled
-                .iter()
-                .filter_map(|settled| {
-                    let at = settled.restarted.or(settled.ours.then_some(settled.at))?;
-                    let rest = policy.restart.min_interval.saturating_sub(ago(at));
-                    Some((settled.instance.clone(), now.mono + rest))
-                })
-                .collect(),
-            failing: BTreeMap::new(),
-            unready: BTreeMap::new(),
-            tried: BTreeSet::new(),
-            blind: BTreeMap::new(),
-            reported: BTreeSet::new(),
-            proven: BTreeMap::new(),
-            told_manual: BTreeSet::new(),
-        }
-    }
-}
-
-/// A restart that is proven.
-#[derive(Clone, Debug)]
-struct Proven {
-    proof: Proof,
-    /// The last write before it.
-    covers: u64,
-    /// When it was asked for.
-    asked: Duration,
-}
 
 /// The restart of one instance under way.
 #[derive(Debug)]
