@@ -11,6 +11,7 @@ pub mod event;
 mod expiry;
 mod operator;
 pub mod retry;
+mod service;
 mod settle;
 pub mod status;
 mod target;
@@ -119,7 +120,7 @@ pub struct Engine {
     mode: Mode,
     ledger: Ledger,
     targets: BTreeMap<String, Target>,
-    services: BTreeMap<String, settle::ServiceState>,
+    services: BTreeMap<String, service::ServiceState>,
     /// Keys of further services that the settings name: those of targets that this engine does not run.
     elsewhere: BTreeSet<String>,
     activity: Activity,
@@ -165,7 +166,7 @@ impl Engine {
             let key = start.policy.service.key.clone();
             services
                 .entry(key.clone())
-                .or_insert_with(|| settle::ServiceState::new(&start.policy, ledger.services.get(&key), now));
+                .or_insert_with(|| service::ServiceState::new(&start.policy, ledger.services.get(&key), now));
         }
         let reads = !matches!(mode.goal, Goal::Settle(_));
         let daemon = matches!(mode.goal, Goal::Run | Goal::Observe);
