@@ -189,6 +189,7 @@ pub(super) fn world(
     World {
         targets: targets.iter().map(io).collect(),
         services: services(targets),
+        snapshots: BTreeMap::new(),
         state: session.state().to_owned(),
         journal,
     }
@@ -369,7 +370,8 @@ pub(super) fn conclude(session: &Session, targets: &[&Opened], driven: &Driven) 
         if !diagnostics.is_empty() {
             let diagnostics = located_refusals(&target.directory, diagnostics);
             session.render.message(&diagnostic::render(&diagnostics, session.render.color_messages));
-            exit = exit.or(Exit::Invalid);
+            let unfetched = diagnostics.iter().all(|found| found.code == diagnostic::codes::GIT_FETCH);
+            exit = exit.or(if unfetched { Exit::Operational } else { Exit::Invalid });
         }
         if engine.declined(&target.name) {
             session.render.remark("Nothing was written.");

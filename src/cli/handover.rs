@@ -63,7 +63,7 @@ pub(super) async fn apply(
     let mut plans = Vec::new();
     for (target, read) in targets.iter().zip(&reads) {
         let live = target.reader().read().await?;
-        plans.push(plan::make(session, target, read, &live, &ledger, ledger.seen(session.clock.now())));
+        plans.push(plan::make(session, target, read, live, &ledger, ledger.seen(session.clock.now())));
     }
     let wanted = args.plan.as_deref().map(PlanId::from_text);
     if let Some(wanted) = &wanted
@@ -77,8 +77,7 @@ pub(super) async fn apply(
         let exit = plans.iter().map(plan::exit_of).fold(Exit::Success, Exit::or);
         let format = args.format.into();
         // A reader that has seen enough closes the pipe; that is no error.
-        let _ =
-            plan::write(session, targets, &reads, &plans, &[], format, session.render.color, exit, &mut out);
+        let _ = plan::write(targets, &reads, &plans, &[], format, session.render.color, exit, &mut out);
     }
     let changes = plans.iter().map(|plan| plan.admitted().count()).sum::<usize>();
     if changes > 0 && !args.yes {

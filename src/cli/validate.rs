@@ -1,6 +1,6 @@
 //! `popgate validate`: desired state and settings, offline.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Failure;
 use super::args::{ReportFormat, Validate as Args};
@@ -9,19 +9,19 @@ use super::reports;
 use super::session::{Opened, Session};
 use crate::diagnostic;
 use crate::report::problems::Problems;
-use crate::source;
+use crate::source::{self, Source};
 
 pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     // The settings were read already; their problems ended the command before this.
     let (mut problems, mut entries, mut files) = (Vec::new(), 0, 0);
     let targets = session.targets()?;
-    let directories: Vec<(PathBuf, Option<&Opened>)> = if args.directories.is_empty() {
-        targets.iter().map(|target| (target.directory.clone(), Some(target))).collect()
+    let sources: Vec<(Source, Option<&Opened>)> = if args.directories.is_empty() {
+        targets.iter().map(|target| (target.source.clone(), Some(target))).collect()
     } else {
-        args.directories.iter().map(|directory| (directory.clone(), None)).collect()
+        args.directories.iter().map(|directory| (Source::Directory(directory.clone()), None)).collect()
     };
-    for (directory, target) in &directories {
-        match session.read_settled(directory)? {
+    for (source, target) in &sources {
+        match session.read_settled(source)? {
             Ok(read) => {
                 entries += read.desired.len();
                 files += read.desired.files().count();
@@ -30,7 +30,11 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
             Err(found) => problems.extend(found),
         }
     }
-    let skipped: Vec<String> = directories.iter().flat_map(|(directory, _)| others(directory)).collect();
+    let directories = sources.iter().filter_map(|(source, _)| match source {
+        Source::Directory(directory) => Some(directory),
+        Source::Git(_) => None,
+    });
+    let skipped: Vec<String> = directories.flat_map(|directory| others(directory)).collect();
     let exit = if problems.is_empty() { Exit::Success } else { Exit::Invalid };
     let shown = reports::rooted(&problems);
     let found = Problems { seen: Some((entries, files)), ..Problems::of(&shown, exit.code(), exit.reason()) };

@@ -11,6 +11,7 @@ pub mod event;
 mod expiry;
 mod operator;
 pub mod retry;
+mod service;
 mod settle;
 pub mod status;
 mod target;
@@ -30,6 +31,7 @@ use crate::journal::entry::Record;
 use crate::journal::fold::{CLOCK_STEP, Ledger};
 use crate::model::Now;
 use crate::name::Glob;
+use crate::plan::memory::Memory;
 use crate::plan::policy::Policy;
 use crate::plan::{Note, Plan};
 use crate::services::Instance;
@@ -118,7 +120,7 @@ pub struct Engine {
     mode: Mode,
     ledger: Ledger,
     targets: BTreeMap<String, Target>,
-    services: BTreeMap<String, settle::ServiceState>,
+    services: BTreeMap<String, service::ServiceState>,
     /// Keys of further services that the settings name: those of targets that this engine does not run.
     elsewhere: BTreeSet<String>,
     activity: Activity,
@@ -164,7 +166,7 @@ impl Engine {
             let key = start.policy.service.key.clone();
             services
                 .entry(key.clone())
-                .or_insert_with(|| settle::ServiceState::new(&start.policy, ledger.services.get(&key), now));
+                .or_insert_with(|| service::ServiceState::new(&start.policy, ledger.services.get(&key), now));
         }
         let reads = !matches!(mode.goal, Goal::Settle(_));
         let daemon = matches!(mode.goal, Goal::Run | Goal::Observe);
@@ -309,6 +311,14 @@ impl Engine {
     /// Returns the last plan of a target.
     pub fn plan(&self, target: &str) -> Option<&Arc<Plan>> {
         self.targets.get(target)?.plan.as_ref()
+    }
+
+    /// Returns what is remembered of a target.
+    pub fn memory(&self, target: &str) -> Memory {
+        let Some(known) = self.targets.get(target) else { return Memory::default() };
+        let mut memory = self.ledger.memory(target, known.applied.clone());
+        memory.not_effective = self.not_effective(&known.policy);
+        memory
     }
 
     /// Returns the desired state in force.

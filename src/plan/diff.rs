@@ -180,6 +180,7 @@ impl Diff<'_> {
             reason: entry.and_then(|entry| entry.reason.map(str::to_owned)),
             counted,
             waits: false,
+            provenance: None,
         });
     }
 

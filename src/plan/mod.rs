@@ -4,6 +4,7 @@
 
 mod alike;
 mod approve;
+pub mod base;
 mod diff;
 mod effect;
 mod guard;
@@ -11,6 +12,7 @@ pub mod memory;
 mod only;
 pub mod policy;
 mod resolve;
+pub mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +26,7 @@ use crate::model::{Access, AccountId, AccountRef, Counts, Digest, Live, Now, Ori
 use crate::name::fold;
 
 pub use approve::NotApproved;
+pub use base::{Base, Context, Provenance, Taken};
 pub use effect::{Due, Effect};
 pub use guard::{Guard, Verdict};
 pub use memory::Memory;
@@ -136,6 +139,8 @@ pub struct Planned {
     pub approved: bool,
     /// Whether it waits for an approval because a guard tripped.
     pub waits: bool,
+    /// Where it comes from, if a base revision was there to compare with.
+    pub provenance: Option<Provenance>,
 }
 
 /// A change that is not made unless somebody approves it by its own id.
@@ -296,6 +301,8 @@ pub struct Plan {
     pub bind: Vec<(String, AccountId)>,
     /// Folded names of entries that are not satisfied by this plan's changes.
     pub unsatisfied: Vec<String>,
+    /// What it was made beside.
+    pub context: Context,
 }
 
 impl Plan {
@@ -377,5 +384,6 @@ pub fn plan(desired: &Desired, live: &Live, memory: &Memory, policy: &Policy, no
         counts,
         bind: resolved.bind,
         unsatisfied: found.unsatisfied,
+        context: Context::default(),
     }
 }

@@ -153,6 +153,7 @@ fn left_alone<'a>(
 fn of_change(planned: &Planned) -> Severity {
     match planned.change.cause {
         Cause::Drift(_) | Cause::Unlisted => Severity::Warning,
+        _ if planned.provenance.is_some_and(|from| !from.is_explained()) => Severity::Warning,
         _ if planned.waits => Severity::Warning,
         _ => Severity::Note,
     }

@@ -66,7 +66,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "report",
         &["desired", "diagnostic", "engine", "journal", "model", "name", "plan", "services::Instance"],
     ),
-    ("source", &["desired", "diagnostic", "model"]),
+    ("source", &["desired", "diagnostic", "model", "secret"]),
     ("secret", &["diagnostic", "model"]),
     ("replace", &[]),
     ("stores", &["model", "name", "plan::Cause", "plan::Change", "plan::policy", "secret"]),

@@ -3,7 +3,8 @@
 use crate::daemon::{SOON, desire, disabled, settings, sqlite, users};
 use crate::world::{World, wait_until};
 
-fn world() -> World {
+/// Twenty users, all listed and enabled.
+pub(crate) fn world() -> World {
     let world = World::new();
     users(&world, 20);
     desire(&world, 20, &[]);

@@ -4,12 +4,18 @@
 
 mod architecture;
 mod bad_input;
+mod ci_examples;
+mod ci_plan;
 mod commands;
 mod contract;
 mod crash;
 mod cut;
 mod daemon;
 mod examples;
+mod exit_codes;
+mod fmt;
+mod formats;
+mod git_source;
 mod guards;
 mod history;
 mod journal;

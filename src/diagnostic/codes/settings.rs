@@ -98,4 +98,7 @@ codes! {
          the repository.";
     BAD_ADDRESS = 171, "Not an address to listen on",
         "An IP address and a port: `127.0.0.1:9477` or `[::1]:9477`.";
+    BAD_SNAPSHOT = 172, "A snapshot file that cannot be used",
+        "A snapshot holds one target, so each target needs a file of its own; and it lies outside of every desired \
+         directory, or each new one would look like a change of the desired state.";
 }

@@ -23,6 +23,7 @@ fn settled_by(proof: Proof) -> Settlement {
         proof,
         covers: 7,
         ours: true,
+        restarted: None,
     }
 }
 
