@@ -1,6 +1,7 @@
 //! `popgate plan`: what would change and why. Holds stores that cannot write.
 
 use jiff::Timestamp;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Failure;
 use super::args::{Format, Plan as Args};
@@ -15,11 +16,12 @@ use crate::report;
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     let reports = args.report.iter().map(|text| report_file(text)).collect::<Result<Vec<_>, _>>()?;
     let targets = session.targets()?;
+    let lives = read_meanwhile(&targets);
     let reads = session.desired(&targets)?;
     let ledger = session.ledger()?;
     let mut plans = Vec::new();
-    for (target, read) in targets.iter().zip(&reads) {
-        let live = target.reader().read().await?;
+    for ((target, read), live) in targets.iter().zip(&reads).zip(lives) {
+        let live = live.await?;
         let now = match &args.at {
             Some(text) => at(text, target, session.clock.now())?,
             None => session.clock.now(),
@@ -43,6 +45,22 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     Ok(exit)
 }
 
+/// Begins to read all stores, so that they answer while the files are read.
+fn read_meanwhile(targets: &[Opened]) -> Vec<impl Future<Output = Result<Live, Failure>>> {
+    let begin = |target: &Opened| {
+        let reader = target.reader();
+        // Whoever does not wait for it any more stops it.
+        let reading = AbortOnDropHandle::new(tokio::spawn(async move { reader.read().await }));
+        async move {
+            let live = reading
+                .await
+                .map_err(|stopped| Failure::operational(format!("reading the store: {stopped}")));
+            Ok(live??)
+        }
+    };
+    targets.iter().map(begin).collect()
+}
+
 /// Plans one target as the daemon would, with what the journal remembers, but without writing anything down.
 pub(super) fn make(
     session: &Session,
@@ -53,7 +71,7 @@ pub(super) fn make(
     now: Now,
 ) -> Plan {
     let applied = ledger.of(&target.name).and_then(|known| known.applied.as_ref()).map(|mark| mark.digest);
-    let mut memory = ledger.memory(&target.name, session.kept(&target.name, applied));
+    let mut memory = ledger.memory(&target.name, session.kept(target, applied));
     memory.not_effective = ledger.not_effective(&target.policy.service.key, &target.policy.service.name);
     let mut policy = target.policy.clone();
     // The first contact is the daemon's to wait for; here it is a note.

@@ -240,8 +240,9 @@ impl Driver {
                 let Some(directory) = self.world.targets.get(&target).map(|io| io.directory.clone()) else {
                     return;
                 };
+                let parsing = Arc::clone(&self.world.parsing);
                 self.answer(ticket, async move {
-                    let read = tokio::task::spawn_blocking(move || read_desired(&directory)).await;
+                    let read = tokio::task::spawn_blocking(move || read_desired(&directory, &parsing)).await;
                     Answer::Desired(
                         read.unwrap_or_else(|_| Err(ReadFailure::Moving("the reader stopped".to_owned()))),
                     )

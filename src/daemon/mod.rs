@@ -5,10 +5,12 @@ pub mod clock;
 pub mod crash;
 mod driver;
 pub mod notify;
+mod parse;
 mod signals;
 mod supervisor;
 pub mod world;
 
 pub use clock::Clock;
 pub use driver::{Driven, Fatal, Hooks, drive};
+pub use parse::Parsing;
 pub use world::{Store, TargetIo, World};

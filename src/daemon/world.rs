@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use crate::desired;
+use super::parse::Parsing;
 use crate::diagnostic::Diagnostic;
 use crate::engine::event::{DesiredRead, ReadFailure};
 use crate::journal::Journal;
@@ -19,6 +19,8 @@ pub struct World {
     pub targets: BTreeMap<String, TargetIo>,
     /// Services by key.
     pub services: BTreeMap<String, Arc<dyn Service>>,
+    /// What was parsed last.
+    pub parsing: Arc<Parsing>,
     /// Where desired states are kept.
     pub state: PathBuf,
     /// The journal; a daemon that only observes has none.
@@ -53,13 +55,13 @@ impl Store {
 }
 
 /// Reads a desired directory once, consistently, and judges it.
-pub fn read_desired(directory: &std::path::Path) -> Result<DesiredRead, ReadFailure> {
+pub fn read_desired(directory: &std::path::Path, parsing: &Parsing) -> Result<DesiredRead, ReadFailure> {
     let reading = source::directory::read(directory).map_err(|problem| match problem {
         ReadProblem::Moving { what } => ReadFailure::Moving(what),
         ReadProblem::Invalid(diagnostics) => ReadFailure::Invalid(located(directory, diagnostics)),
     })?;
     let commit = source::commit_of(directory).map(|commit| commit.to_string());
-    match desired::read(reading.files) {
+    match parsing.read(directory, reading.files) {
         Ok(desired) => Ok(DesiredRead { desired, commit }),
         Err(diagnostics) => Err(ReadFailure::Invalid(located(directory, diagnostics))),
     }

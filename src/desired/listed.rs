@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::file::File;
-use super::{EntryRef, SourceFile, digest};
+use super::{EntryRef, Parsed, SourceFile, digest};
 use crate::diagnostic::Label;
 use crate::model::{Digest, Origin};
 use crate::name::{self, Index};
@@ -39,7 +39,7 @@ impl Inner {
     }
 
     fn find(&self, name: &str) -> Option<u32> {
-        self.names.find(name, |number| name::same(self.name(number), name))
+        self.names.find(self.names.hash(name), |number| name::same(self.name(number), name))
     }
 
     fn sorted(&self) -> Box<[u32]> {
@@ -150,6 +150,12 @@ impl Desired {
                 .is_none_or(|other| !Arc::ptr_eq(file, other) && file.source.bytes != other.source.bytes)
         };
         self.0.files.iter().filter(differs).flat_map(|file| file.entries())
+    }
+
+    /// Returns what was parsed of a file, if it is in this state byte for byte.
+    pub fn parsed(&self, file: &SourceFile) -> Option<Parsed> {
+        let own = self.file(&file.path)?;
+        (own.source.bytes == file.bytes).then(|| Parsed(Arc::clone(own)))
     }
 
     fn file(&self, path: &str) -> Option<&Arc<File>> {

@@ -6,11 +6,13 @@
 mod build;
 mod set;
 
+use std::array::from_fn;
 use std::fmt;
+use std::hint::black_box;
 use std::sync::OnceLock;
 
 use super::{Access, Account, AccountId, State};
-use crate::name::{Index, same};
+use crate::name::{Hashed, Index, TOGETHER, same};
 
 pub use build::LiveBuilder;
 pub use set::AccountSet;
@@ -156,14 +158,49 @@ impl Live {
     /// Looks an account up by its canonical id.
     pub fn get(&self, id: &AccountId) -> Option<AccountRef<'_>> {
         let id = id.as_str();
-        self.names.find(id, |position| self.id(position) == id).map(|position| self.at(position))
+        self.names
+            .find(self.names.hash(id), |position| self.id(position) == id)
+            .map(|position| self.at(position))
     }
 
     /// Tells what a name, as a person writes it, means in this store.
     pub fn resolve(&self, name: &str) -> Match<'_> {
+        self.resolve_hashed(name, self.names.hash(name))
+    }
+
+    /// Resolves many names, in their order, in less time than one after the other.
+    pub fn resolve_all<'a, T>(
+        &'a self,
+        named: impl Iterator<Item = T>,
+        name_of: impl Fn(&T) -> &str,
+        mut then: impl FnMut(T, Match<'a>),
+    ) {
+        let mut named = named.map(|one| {
+            let hashed = self.names.hash(name_of(&one));
+            (one, hashed)
+        });
+        let mut block = Vec::with_capacity(TOGETHER);
+        loop {
+            block.extend(named.by_ref().take(TOGETHER));
+            if block.is_empty() {
+                return;
+            }
+            // Nothing comes of this but that everything lies near when it is needed.
+            let positions: [_; TOGETHER] = from_fn(|at| self.names.glance(block.get(at)?.1));
+            let starts = positions.map(|position| self.ends.get(self.range(position?).0));
+            let letters = starts.map(|start| self.text.as_bytes().get(*start?).copied());
+            black_box(letters);
+            for (one, hashed) in block.drain(..) {
+                let meaning = self.resolve_hashed(name_of(&one), hashed);
+                then(one, meaning);
+            }
+        }
+    }
+
+    fn resolve_hashed(&self, name: &str, hashed: Hashed) -> Match<'_> {
         let mut first = None;
         let mut others = Vec::new();
-        self.names.find(name, |position| {
+        self.names.find(hashed, |position| {
             if self.names_of(position).any(|own| same(own, name)) && first != Some(position) {
                 match first {
                     None => first = Some(position),
@@ -219,17 +256,26 @@ impl Live {
     /// # Panics
     /// When there is none.
     pub fn at(&self, position: u32) -> AccountRef<'_> {
-        let state = match self.states[position as usize] {
+        let state = self.state(position);
+        let (first, last) = self.range(position);
+        let id = self.text(first);
+        let name = if last > first + 1 { self.text(first + 1) } else { id };
+        AccountRef { id, name, state, position, live: self }
+    }
+
+    /// Returns the state of the account with a number in the order of the store, without a look at its names, which
+    /// lie far apart.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn state(&self, position: u32) -> &State {
+        match self.states[position as usize] {
             UNREADABLE => {
                 let found = self.unreadable.binary_search_by_key(&position, |(position, _)| *position);
                 &self.unreadable[found.expect("whoever is unreadable is in the list")].1
             }
             plain => &STATES[plain as usize],
-        };
-        let (first, last) = self.range(position);
-        let id = self.text(first);
-        let name = if last > first + 1 { self.text(first + 1) } else { id };
-        AccountRef { id, name, state, position, live: self }
+        }
     }
 
     /// The number of accounts; a builder takes no more than a `u32` can count.

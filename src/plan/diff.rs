@@ -42,8 +42,12 @@ pub(super) fn diff(
             unsatisfied: Vec::new(),
         },
     };
-    for (entry, account) in resolved.found() {
-        diff.compare(entry, account);
+    for (entry, position) in resolved.found() {
+        if live.state(position).is(entry.access_on(diff.today)) {
+            diff.found.summary.unchanged += 1;
+        } else {
+            diff.compare(entry, live.at(position));
+        }
     }
     // As a person looks for them; so far they stand as in the files.
     diff.found.notes.sort_by(|a, b| name::order(note_name(a), note_name(b)));
@@ -90,12 +94,9 @@ struct Diff<'a> {
 }
 
 impl Diff<'_> {
+    /// Looks at an entry whose account is not as it should be.
     fn compare(&mut self, entry: EntryRef<'_>, account: AccountRef<'_>) {
         let want = entry.access_on(self.today);
-        if account.state.is(want) {
-            self.found.summary.unchanged += 1;
-            return;
-        }
         if let State::Unreadable(why) = account.state {
             self.found.unsatisfied.push(fold(entry.name));
             let origin = Some(self.desired.origin(entry));

@@ -90,11 +90,10 @@ impl Meaning {
 }
 
 impl<'a> Resolved<'a> {
-    /// Iterates over the entries with their one account, in the order in which they are written.
-    pub(super) fn found(&self) -> impl Iterator<Item = (EntryRef<'a>, AccountRef<'a>)> {
-        let live = self.live;
+    /// Iterates over the entries with the position of their one account, in the order in which they are written.
+    pub(super) fn found(&self) -> impl Iterator<Item = (EntryRef<'a>, u32)> {
         let pairs = self.desired.as_written().zip(&self.meanings);
-        pairs.filter(|(_, meaning)| meaning.0 != Meaning::NONE.0).map(|(entry, at)| (entry, live.at(at.0)))
+        pairs.filter(|(_, meaning)| meaning.0 != Meaning::NONE.0).map(|(entry, at)| (entry, at.0))
     }
 }
 
@@ -118,33 +117,37 @@ pub(super) fn resolve<'a>(
     let (mut once, mut twice) = (AccountSet::of(live), AccountSet::of(live));
     // Entries that need a second look, once it is known what all the others mean.
     let mut unclear = Vec::new();
-    for (number, entry) in desired.as_written().enumerate() {
-        let mut meaning = Meaning::NONE;
-        match live.resolve(entry.name) {
-            Match::None => resolved.missing(entry, memory, policy),
-            Match::One(account) => {
-                meaning = Meaning(account.position());
-                resolved.named.insert(account);
-                if !once.insert(account) {
-                    twice.insert(account);
+    live.resolve_all(
+        desired.as_written(),
+        |entry| entry.name,
+        |entry, means| {
+            let mut meaning = Meaning::NONE;
+            match means {
+                Match::None => resolved.missing(entry, memory, policy),
+                Match::One(account) => {
+                    meaning = Meaning(account.position());
+                    resolved.named.insert(account);
+                    if !once.insert(account) {
+                        twice.insert(account);
+                    }
+                    if scope.are_out.contains(account) || !is_plain(entry, account, memory) {
+                        unclear.push((resolved.meanings.len(), entry));
+                    }
                 }
-                if scope.are_out.contains(account) || !is_plain(entry, account, memory) {
-                    unclear.push((number, entry));
+                Match::Many(candidates) => {
+                    for account in &candidates {
+                        resolved.named.insert(*account);
+                    }
+                    let shown = candidates
+                        .iter()
+                        .map(|account| (account.account_id(), account.name.to_owned()))
+                        .collect();
+                    resolved.block(entry, BlockedBecause::Ambiguous(shown));
                 }
             }
-            Match::Many(candidates) => {
-                for account in &candidates {
-                    resolved.named.insert(*account);
-                }
-                let shown = candidates
-                    .iter()
-                    .map(|account| (account.account_id(), account.name.to_owned()))
-                    .collect();
-                resolved.block(entry, BlockedBecause::Ambiguous(shown));
-            }
-        }
-        resolved.meanings.push(meaning);
-    }
+            resolved.meanings.push(meaning);
+        },
+    );
     let doubled = resolved.doubled(&twice);
     for (number, entry) in doubled.values().flatten().copied().chain(unclear) {
         let meaning = std::mem::replace(&mut resolved.meanings[number], Meaning::NONE);
