@@ -23,6 +23,14 @@ const MAX_LINKS: usize = 40;
 /// # Errors
 /// Whatever the file system says; `InvalidInput` for something that is not a regular file.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, |file| file.write_all(bytes))
+}
+
+/// Like [`replace`], with a content that is written piece by piece.
+///
+/// # Errors
+/// As of [`replace`], and those of `write`.
+pub fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let real = real_file(path)?;
     let old = match fs::symlink_metadata(&real) {
         Ok(old) if old.is_file() => Some(old),
@@ -35,7 +43,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         _ => Path::new("."),
     };
     let (temporary, file) = create_beside(dir, old.is_some())?;
-    let written = fill(file, bytes, old.as_ref()).and_then(|()| fs::rename(&temporary, &real));
+    let written = fill(file, write, old.as_ref()).and_then(|()| fs::rename(&temporary, &real));
     if written.is_err() {
         // The first failure is the one to report; a left-over starts with a dot and so is read by nobody.
         drop(fs::remove_file(&temporary));
@@ -87,8 +95,12 @@ fn create_beside(dir: &Path, private: bool) -> io::Result<(PathBuf, File)> {
     }
 }
 
-fn fill(mut file: File, bytes: &[u8], old: Option<&fs::Metadata>) -> io::Result<()> {
-    file.write_all(bytes)?;
+fn fill(
+    mut file: File,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+    old: Option<&fs::Metadata>,
+) -> io::Result<()> {
+    write(&mut file)?;
     if let Some(old) = old {
         let new = file.metadata()?;
         if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
