@@ -6,7 +6,6 @@
 mod build;
 mod set;
 
-use std::array::from_fn;
 use std::fmt;
 use std::hint::black_box;
 use std::sync::OnceLock;
@@ -185,16 +184,26 @@ impl Live {
             if block.is_empty() {
                 return;
             }
-            // Nothing comes of this but that everything lies near when it is needed.
-            let positions: [_; TOGETHER] = from_fn(|at| self.names.glance(block.get(at)?.1));
-            let starts = positions.map(|position| self.ends.get(self.range(position?).0));
-            let letters = starts.map(|start| self.text.as_bytes().get(*start?).copied());
-            black_box(letters);
+            self.fetch(block.iter().map(|(_, hashed)| *hashed));
             for (one, hashed) in block.drain(..) {
                 let meaning = self.resolve_hashed(name_of(&one), hashed);
                 then(one, meaning);
             }
         }
+    }
+
+    /// Looks at whatever the look-up of these names will need. Nothing comes of it but that everything lies near then.
+    fn fetch(&self, names: impl Iterator<Item = Hashed> + Clone) {
+        self.names.fetch(names.clone());
+        let mut ends = [(0, 0); TOGETHER];
+        for (place, name) in ends.iter_mut().zip(names) {
+            if let Some(position) = self.names.guess(name) {
+                let number = self.range(position).0;
+                *place = (number.checked_sub(1).map_or(0, |before| self.ends[before]), self.ends[number]);
+            }
+        }
+        let byte = |at: usize| self.text.as_bytes().get(at).copied().unwrap_or_default();
+        black_box(ends.iter().fold(0, |all, (start, end)| all | byte(*start) | byte(*end)));
     }
 
     fn resolve_hashed(&self, name: &str, hashed: Hashed) -> Match<'_> {

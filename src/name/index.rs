@@ -5,6 +5,7 @@
 //! come from files that other people write, and they could else be chosen to meet in one place.
 
 use std::hash::{BuildHasher, RandomState};
+use std::hint::black_box;
 
 use super::folded;
 
@@ -47,11 +48,15 @@ impl Index {
         })
     }
 
-    /// Returns the position of the first name that may be meant. To ask for several names before looking any of them
-    /// up fetches their parts of the table together.
-    pub fn glance(&self, name: Hashed) -> Option<u32> {
-        let slot = self.slots[self.start(name)];
-        (slot & self.positions).checked_sub(1)
+    /// Looks at where several names begin, so that their parts of the table are fetched together before any of them is
+    /// looked up.
+    pub fn fetch(&self, names: impl Iterator<Item = Hashed>) {
+        black_box(names.fold(0, |all, name| all | self.slots[self.start(name)]));
+    }
+
+    /// Returns the position that is almost certainly the one of a name, without a look at any text.
+    pub fn guess(&self, name: Hashed) -> Option<u32> {
+        self.find(name, |_| true)
     }
 
     /// Notes that a name stands at a position. Returns a position at which the same name stands already and for which

@@ -42,13 +42,11 @@ pub(super) fn diff(
             unsatisfied: Vec::new(),
         },
     };
-    for (entry, position) in resolved.found() {
-        if live.state(position).is(entry.access_on(diff.today)) {
-            diff.found.summary.unchanged += 1;
-        } else {
-            diff.compare(entry, live.at(position));
-        }
+    let mut unchanged = 0;
+    for (entry, account) in resolved.differing(diff.today, &mut unchanged) {
+        diff.compare(entry, account);
     }
+    diff.found.summary.unchanged = unchanged;
     // As a person looks for them; so far they stand as in the files.
     diff.found.notes.sort_by(|a, b| name::order(note_name(a), note_name(b)));
     diff.found.held.sort_by(|a, b| name::order(&a.change.name, &b.change.name));

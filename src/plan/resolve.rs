@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
+
 use super::memory::Memory;
 use super::policy::{Missing, Policy};
 use super::{Blocked, BlockedBecause, PlanId};
@@ -90,10 +92,25 @@ impl Meaning {
 }
 
 impl<'a> Resolved<'a> {
-    /// Iterates over the entries with the position of their one account, in the order in which they are written.
-    pub(super) fn found(&self) -> impl Iterator<Item = (EntryRef<'a>, u32)> {
-        let pairs = self.desired.as_written().zip(&self.meanings);
-        pairs.filter(|(_, meaning)| meaning.0 != Meaning::NONE.0).map(|(entry, at)| (entry, at.0))
+    /// Iterates over the entries whose one account is not as they want it on a day, in the order in which they are
+    /// written. Of all others, which are counted, nothing but what they want is looked at.
+    pub(super) fn differing(
+        &self,
+        today: Date,
+        unchanged: &mut u64,
+    ) -> impl Iterator<Item = (EntryRef<'a>, AccountRef<'a>)> {
+        let (desired, live) = (self.desired, self.live);
+        let wanted = (0..).zip(desired.wanted_on(today)).zip(&self.meanings);
+        wanted.filter_map(move |((number, want), meaning)| {
+            if meaning.0 == Meaning::NONE.0 {
+                return None;
+            }
+            if live.state(meaning.0).is(want) {
+                *unchanged += 1;
+                return None;
+            }
+            Some((desired.at(number), live.at(meaning.0)))
+        })
     }
 }
 

@@ -9,6 +9,7 @@ mod contract;
 mod crash;
 mod daemon;
 mod examples;
+mod footprint;
 mod history;
 mod journal;
 mod layouts;
