@@ -136,14 +136,6 @@ impl File {
         (0..self.len()).map(|position| self.entry(position))
     }
 
-    /// Iterates over what the entries mean on a day.
-    pub(super) fn wanted_on(&self, today: Date) -> impl Iterator<Item = Access> {
-        (0..).zip(&self.listed).map(move |(position, one)| match one.form {
-            Form::Plain | Form::Quoted => one.access,
-            Form::Detailed => self.entry(position).access_on(today),
-        })
-    }
-
     /// Iterates over the entries that say more than an access.
     pub(super) fn detailed(&self) -> impl Iterator<Item = EntryRef<'_>> {
         self.details.iter().map(|(position, _)| self.entry(*position as usize))

@@ -4,12 +4,10 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use jiff::civil::Date;
-
 use super::file::File;
 use super::{EntryRef, Parsed, SourceFile, digest};
 use crate::diagnostic::Label;
-use crate::model::{Access, Digest, Origin};
+use crate::model::{Digest, Origin};
 use crate::name::{self, Index};
 
 /// All entries of one directory, read at one moment. Opaque: iterated in order of folded name or as written, looked
@@ -72,11 +70,6 @@ impl Desired {
     /// Iterates in the order of files and lines: for whoever only counts, or sorts what he finds.
     pub fn as_written(&self) -> impl Iterator<Item = EntryRef<'_>> {
         self.0.files.iter().flat_map(|file| file.entries())
-    }
-
-    /// Iterates over what the entries mean on a day, in the order of files and lines, without a look at their names.
-    pub fn wanted_on(&self, today: Date) -> impl Iterator<Item = Access> {
-        self.0.files.iter().flat_map(move |file| file.wanted_on(today))
     }
 
     /// Iterates over the entries that have an `until`, in the order of files and lines.

@@ -272,12 +272,7 @@ impl Live {
         AccountRef { id, name, state, position, live: self }
     }
 
-    /// Returns the state of the account with a number in the order of the store, without a look at its names, which
-    /// lie far apart.
-    ///
-    /// # Panics
-    /// When there is none.
-    pub fn state(&self, position: u32) -> &State {
+    fn state(&self, position: u32) -> &State {
         match self.states[position as usize] {
             UNREADABLE => {
                 let found = self.unreadable.binary_search_by_key(&position, |(position, _)| *position);

@@ -42,11 +42,10 @@ pub(super) fn diff(
             unsatisfied: Vec::new(),
         },
     };
-    let mut unchanged = 0;
-    for (entry, account) in resolved.differing(diff.today, &mut unchanged) {
+    diff.found.summary.unchanged = resolved.unchanged();
+    for (entry, account) in resolved.differing() {
         diff.compare(entry, account);
     }
-    diff.found.summary.unchanged = unchanged;
     // As a person looks for them; so far they stand as in the files.
     diff.found.notes.sort_by(|a, b| name::order(note_name(a), note_name(b)));
     diff.found.held.sort_by(|a, b| name::order(&a.change.name, &b.change.name));
