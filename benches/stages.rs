@@ -165,6 +165,8 @@ fn render_text(bencher: Bencher<'_, '_>, count: usize) {
         commit: None,
         directory: "desired-state".to_owned(),
         timezone: jiff::tz::TimeZone::UTC,
+        extent: report::Extent::default(),
+        rooted: "desired-state".to_owned(),
     };
     bencher.counter(ItemsCount::new(plan.changes.len())).bench_local(|| {
         let mut out = String::new();

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,11 +26,14 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_with(path, |file| file.write_all(bytes))
 }
 
-/// Like [`replace`], with a content that is written piece by piece.
+/// Like [`replace`], with a content that `write` writes piece by piece.
 ///
 /// # Errors
-/// As of [`replace`], and those of `write`.
-pub fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+/// Like those of [`replace`], and those of `write`; then the file is as it was.
+pub fn replace_with(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
     let real = real_file(path)?;
     let old = match fs::symlink_metadata(&real) {
         Ok(old) if old.is_file() => Some(old),
@@ -96,11 +99,13 @@ fn create_beside(dir: &Path, private: bool) -> io::Result<(PathBuf, File)> {
 }
 
 fn fill(
-    mut file: File,
-    write: impl FnOnce(&mut File) -> io::Result<()>,
+    file: File,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
     old: Option<&fs::Metadata>,
 ) -> io::Result<()> {
-    write(&mut file)?;
+    let mut buffer = BufWriter::new(file);
+    write(&mut buffer)?;
+    let file = buffer.into_inner().map_err(io::IntoInnerError::into_error)?;
     if let Some(old) = old {
         let new = file.metadata()?;
         if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
@@ -136,6 +141,19 @@ mod tests {
             assert_eq!(fs::read(&path).unwrap(), content);
         }
         assert_eq!(names(dir.path()), ["a"]);
+    }
+
+    #[test]
+    fn a_content_that_fails_halfway_leaves_the_old_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        replace(&path, b"old").unwrap();
+        let failed = replace_with(&path, |file| {
+            file.write_all(&[b'x'; 100_000])?;
+            Err(io::Error::other("enough"))
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "enough");
+        assert_eq!((fs::read(&path).unwrap(), names(dir.path())), (b"old".to_vec(), vec!["a".into()]));
     }
 
     #[test]

@@ -158,9 +158,15 @@ impl Desired {
         (own.source.bytes == file.bytes).then(|| Parsed(Arc::clone(own)))
     }
 
-    fn file(&self, path: &str) -> Option<&Arc<File>> {
+    pub(super) fn file(&self, path: &str) -> Option<&Arc<File>> {
         let found = self.0.files.binary_search_by(|file| (*file.source.path).cmp(path)).ok()?;
         Some(&self.0.files[found])
+    }
+
+    /// Returns where the name of an entry begins in the text of its file.
+    pub(super) fn offset(&self, name: &str) -> Option<usize> {
+        let (file, position) = self.0.place(self.0.find(name)?);
+        Some(file.offset(position))
     }
 
     fn found(&self, entry: EntryRef<'_>) -> (&File, usize) {

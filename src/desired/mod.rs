@@ -2,23 +2,28 @@
 //!
 //! * [`parse`] reads one file on its own, so that many can be read at once and one that has not changed need not be
 //!   read again; [`assemble`] makes a [`Desired`] of them, or every problem of every file. [`read`] does both.
-//! * [`set`] changes one entry where it stands; [`write()`] renders entries as a canonical file.
+//! * [`set`] changes one entry where it stands; [`format()`] gives whole files their canonical form; [`write()`]
+//!   renders entries as a file of that form.
 //! * [`json_schema`] describes a file for editors.
 //!
 //! This module knows no store, no directory and no clock: whether an `until` is over, its callers ask with a date.
 
+mod canonical;
 mod check;
 mod edit;
 mod entry;
 mod file;
 mod listed;
+mod pieces;
 mod plain;
 mod read;
 mod rules;
 mod schema;
+mod span;
 mod words;
 mod write;
 
+pub use canonical::format;
 pub use edit::{Edit, set};
 pub use entry::{Entry, EntryRef};
 pub use file::{Parsed, parse};
@@ -26,7 +31,8 @@ pub use listed::Desired;
 pub use read::{assemble, digest, read};
 pub use rules::{LONGEST_NAME, LONGEST_REASON, objection_to_name, objection_to_reason};
 pub use schema::json_schema;
-pub use write::write;
+pub use span::Span;
+pub use write::{key, write};
 
 /// One file of a desired directory, as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -119,10 +119,12 @@ pub enum Notice {
         /// The git commit, where there is one.
         commit: Option<String>,
     },
-    /// The desired directory has errors; the last good state stays in force.
+    /// The desired directory has errors; the last good state stays in force, where there is one.
     Invalid {
         /// Whose.
         target: String,
+        /// Whether there is a last good state.
+        in_force: bool,
         /// All of them.
         diagnostics: Vec<Diagnostic>,
     },

@@ -1,4 +1,4 @@
-//! Warnings that access ends soon: 14, 3 and 1 days ahead, each once while the daemon runs.
+//! Warnings that access ends soon: 14, 3 and 1 days ahead, each once.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::desired::EntryRef;
+use crate::journal::entry::Warnings;
 use crate::model::Access;
 
 /// How many days ahead somebody is warned.
@@ -24,7 +25,7 @@ pub(super) struct Ending {
 
 /// Remembers who was warned of.
 #[derive(Debug, Default)]
-pub(super) struct Warned(BTreeMap<String, (Date, u8)>);
+pub(super) struct Warned(Warnings);
 
 /// Lists the entries whose access ends within the longest warning, the first to end first.
 pub(super) fn ending<'a>(
@@ -45,6 +46,16 @@ pub(super) fn ending<'a>(
 }
 
 impl Warned {
+    /// Goes on from what the journal remembers, so that a daemon that starts again repeats no warning.
+    pub(super) fn before(warnings: Warnings) -> Self {
+        Self(warnings)
+    }
+
+    /// Returns what is to be remembered.
+    pub(super) fn all(&self) -> &Warnings {
+        &self.0
+    }
+
     /// Returns what nobody was warned of yet, by how many days ahead, and forgets entries that do not end any more.
     pub(super) fn news(&mut self, ending: &[Ending]) -> BTreeMap<u8, Vec<(String, Date)>> {
         let mut news = BTreeMap::<u8, Vec<_>>::new();

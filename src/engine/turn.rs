@@ -13,7 +13,6 @@ use crate::desired::Desired;
 use crate::journal::entry::Record;
 use crate::model::{Live, Now};
 use crate::name::fold;
-use crate::plan::memory::{APPROVAL_LASTS, Approval};
 use crate::plan::{self, Change, Plan, Planned};
 use crate::stores::StoreError;
 
@@ -184,10 +183,11 @@ impl Engine {
                 let news = before.is_none_or(|(_, before)| before != diagnostics);
                 target.invalid = Some((since, diagnostics.clone()));
                 target.moving = None;
+                let in_force = target.good.is_some();
                 if news {
-                    self.tell(Notice::Invalid { target: name.to_owned(), diagnostics });
+                    self.tell(Notice::Invalid { target: name.to_owned(), in_force, diagnostics });
                 }
-                if ends || self.targets[name].good.is_none() {
+                if ends || !in_force {
                     self.end_turn(name);
                     if let Some(target) = self.targets.get_mut(name) {
                         // Without any state in force there is nothing to read the store for.
@@ -327,9 +327,9 @@ impl Engine {
                 self.end_turn(&name);
             }
             Decision::Approve { id, by, reason } => {
-                let Some(changes) = turn.plan.approvable(&id) else { return self.act(&name, &turn, now) };
-                let changes = changes.into_iter().collect();
-                let approval = Approval { plan: id, changes, by, reason, until: now.wall + APPROVAL_LASTS };
+                let Ok(approval) = turn.plan.approve(&id, &by, &reason, now.wall) else {
+                    return self.act(&name, &turn, now);
+                };
                 let record = Record::Approved { target: name.clone(), approval };
                 self.note(vec![record], true, now, |pending| {
                     Activity::Turn(name, Step::Approved(pending, turn))
@@ -366,7 +366,7 @@ impl Engine {
             // After the signal no new batch begins.
             admitted.clear();
         }
-        let mut records = self.what_was_learnt(name, &turn.plan);
+        let mut records = self.what_was_learnt(name, &turn.plan, !admitted.is_empty());
         if admitted.is_empty() {
             records.extend(self.mark(name, &turn.plan, &BTreeSet::new()));
             if !self.ledger.of(name).is_some_and(|ledger| ledger.contact) && turn.plan.changes.is_empty() {
@@ -384,8 +384,8 @@ impl Engine {
         }
     }
 
-    /// Bindings and counts that the journal does not have yet.
-    fn what_was_learnt(&self, name: &str, plan: &Plan) -> Vec<Record> {
+    /// Bindings, counts, warnings and the policy, as far as the journal does not have them yet.
+    fn what_was_learnt(&self, name: &str, plan: &Plan, acts: bool) -> Vec<Record> {
         let ledger = self.ledger.of(name);
         let mut records = Vec::new();
         if !plan.bind.is_empty() {
@@ -394,6 +394,25 @@ impl Engine {
         let known = ledger.and_then(|ledger| ledger.counts);
         if !plan.is_doubted() && known != Some(plan.counts) {
             records.push(Record::Counted { target: name.to_owned(), counts: plan.counts });
+        }
+        let Some(target) = self.targets.get(name) else { return records };
+        let warned = ledger.map(|ledger| &ledger.warned);
+        let told = self.mode.goal == Goal::Run;
+        if told
+            && target
+                .warned
+                .all()
+                .iter()
+                .any(|one| warned.and_then(|warned| warned.get(one.0)) != Some(one.1))
+        {
+            let entries = target.warned.all().clone();
+            records.push(Record::Warned { target: name.to_owned(), entries });
+        }
+        // As long as a plan waits, it says under which changed rules it does.
+        let rules = target.policy.rules();
+        let known = ledger.and_then(|ledger| ledger.rules.as_ref());
+        if known != Some(&rules) && (acts || plan.changes.is_empty()) {
+            records.push(Record::Policy { target: name.to_owned(), by: self.mode.by.clone(), rules });
         }
         records
     }

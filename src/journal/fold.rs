@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Owing, Proof, Record};
+use super::entry::{Owing, Proof, Record, Warnings};
 use crate::desired::Desired;
-use crate::model::{Access, AccountId, Counts, Digest, Outcome};
+use crate::model::{Access, AccountId, Counts, Digest, Now, Outcome};
 use crate::plan::Note;
 use crate::plan::memory::{Applied, Approval, GUARD_HOUR, Memory};
+use crate::plan::policy::Rules;
 use crate::services::{Instance, Observed};
+
+/// The largest step of the wall clock that leaves expiries alone.
+pub const CLOCK_STEP: SignedDuration = SignedDuration::from_hours(24);
 
 /// Everything that is remembered.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -52,6 +56,12 @@ pub struct TargetLedger {
     pub contact: bool,
     /// The last batch that ended.
     pub last_batch: Option<BatchSummary>,
+    /// The policy under which the last plan was made true.
+    #[serde(default)]
+    pub rules: Option<Rules>,
+    /// Who was warned that access ends soon.
+    #[serde(default)]
+    pub warned: Warnings,
 }
 
 /// Somebody's wish that nothing is written for a while.
@@ -205,6 +215,8 @@ impl Ledger {
                     bindings.remove(name);
                 }
             }
+            Record::Policy { target, rules, .. } => self.target(target).rules = Some(rules.clone()),
+            Record::Warned { target, entries } => self.target(target).warned.clone_from(entries),
             Record::Counted { target, counts } => self.target(target).counts = Some(*counts),
             Record::Approved { target, approval } => {
                 let target = self.target(target);
@@ -259,6 +271,17 @@ impl Ledger {
         }
     }
 
+    /// Returns the moment as popgate takes it: its wall time never runs back behind the last record.
+    pub fn seen(&self, now: Now) -> Now {
+        Now { wall: self.wall.map_or(now.wall, |wall| wall.max(now.wall)), ..now }
+    }
+
+    /// Tells whether the last record is from more than a day after this moment: either this clock is wrong or the
+    /// one of that time was, so nobody knows whose `until` is over.
+    pub fn is_ahead_of(&self, now: Timestamp) -> bool {
+        self.wall.is_some_and(|wall| wall.duration_since(now) > CLOCK_STEP)
+    }
+
     /// Returns what is remembered of a target.
     pub fn of(&self, target: &str) -> Option<&TargetLedger> {
         self.targets.get(target)
@@ -298,6 +321,7 @@ impl Ledger {
             contact: ledger.contact,
             clock_jumped: false,
             not_effective: Vec::new(),
+            rules: ledger.rules.clone(),
         }
     }
 

@@ -6,7 +6,7 @@
 //! base, and for most files says where in the base their bytes stand. A base has no base itself.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -95,16 +95,11 @@ pub fn keep<'a>(
     });
     let first_line = serde_json::to_vec(&header)
         .map_err(|error| failed("describing the desired state", &path)(error.into()))?;
-    let written = replace_with(&path, |file| {
-        let mut out = BufWriter::with_capacity(1 << 20, file);
+    let written = replace_with(&path, |out| {
         out.write_all(&first_line)?;
         out.write_all(b"\n")?;
-        for (part, file) in header.files.iter().zip(&files) {
-            if part.at.is_none() {
-                out.write_all(&file.bytes)?;
-            }
-        }
-        out.flush()
+        let own = header.files.iter().zip(&files).filter(|(part, _)| part.at.is_none());
+        own.map(|(_, file)| file).try_for_each(|file| out.write_all(&file.bytes))
     });
     written.map_err(failed("keeping the desired state", &path))
 }

@@ -27,21 +27,7 @@ pub(super) fn diff(
     resolved: &Resolved<'_>,
     now: Now,
 ) -> Found {
-    let mut diff = Diff {
-        desired,
-        live,
-        memory,
-        policy,
-        now,
-        today: policy.timezone.to_datetime(now.wall).date(),
-        found: Found {
-            changes: Vec::new(),
-            held: Vec::new(),
-            notes: Vec::new(),
-            summary: Summary::default(),
-            unsatisfied: Vec::new(),
-        },
-    };
+    let mut diff = Diff::new(desired, live, memory, policy, now);
     diff.found.summary.unchanged = resolved.unchanged();
     for (entry, account) in resolved.differing() {
         diff.compare(entry, account);
@@ -76,7 +62,7 @@ pub(super) fn diff(
 fn note_name(note: &Note) -> &str {
     match note {
         Note::Unreadable { name, .. } | Note::Missing { name, .. } | Note::Released { name, .. } => name,
-        Note::FirstContact | Note::NotEffective { .. } => "",
+        Note::FirstContact | Note::NotEffective { .. } | Note::PolicyChanged(_) => "",
     }
 }
 
@@ -88,6 +74,40 @@ struct Diff<'a> {
     now: Now,
     today: jiff::civil::Date,
     found: Found,
+}
+
+/// Lists the accounts in scope that no entry names and that are not released.
+pub(super) fn not_named<'l>(
+    desired: &Desired,
+    live: &'l Live,
+    memory: &Memory,
+    policy: &Policy,
+    scope: &Scope<'_>,
+    resolved: &Resolved<'_>,
+    now: Now,
+) -> Vec<AccountRef<'l>> {
+    let released = Diff::new(desired, live, memory, policy, now).released(resolved);
+    let named = |account| resolved.named.contains(account) || released.contains(account);
+    live.iter().filter(|account| !named(*account) && !scope.is_ignored(*account)).collect()
+}
+
+/// Tells whether an account counts as one with POP3.
+pub(super) fn may_have_pop3(account: AccountRef<'_>) -> bool {
+    matches!(account.state, State::Is(Access::Enabled) | State::Mixed)
+}
+
+impl<'a> Diff<'a> {
+    fn new(desired: &'a Desired, live: &'a Live, memory: &'a Memory, policy: &'a Policy, now: Now) -> Self {
+        let found = Found {
+            changes: Vec::new(),
+            held: Vec::new(),
+            notes: Vec::new(),
+            summary: Summary::default(),
+            unsatisfied: Vec::new(),
+        };
+        let today = policy.timezone.to_datetime(now.wall).date();
+        Self { desired, live, memory, policy, now, today, found }
+    }
 }
 
 impl Diff<'_> {
@@ -276,7 +296,7 @@ impl Diff<'_> {
             if let State::Unreadable(why) = account.state {
                 unreadable.push((account, why));
             }
-            let enabled = matches!(account.state, State::Is(Access::Enabled) | State::Mixed);
+            let enabled = may_have_pop3(account);
             if !released.contains(account) {
                 self.found.summary.unlisted += 1;
                 self.found.summary.unlisted_enabled += u64::from(enabled);

@@ -1,8 +1,8 @@
 //! Guards: the rules that refuse a dangerous plan until somebody approves it.
 
-use super::memory::Memory;
+use super::memory::{Doubted, Memory};
 use super::policy::{OnBlocked, Policy};
-use super::{Cause, PlanId, Planned};
+use super::{Cause, Planned};
 use crate::desired::Desired;
 use crate::model::{Access, Counts, Now};
 
@@ -82,8 +82,8 @@ pub(super) fn judge(
 ) -> Vec<Verdict> {
     let limits = policy.guards;
     let pairs: Vec<_> = changes.iter().map(|planned| (&planned.change.account, planned.change.to)).collect();
-    let id = PlanId::of(&policy.target, pairs.iter().copied());
-    let approved = memory.approves_all(&id, &pairs, now.wall);
+    let doubted = Doubted { digest: desired.digest(), accounts: counts.total };
+    let approved = memory.approves_all(doubted, &pairs, now.wall);
     let unapproved = |to: Access| {
         changes
             .iter()
@@ -115,7 +115,9 @@ pub(super) fn judge(
     if memory.clock_jumped {
         let value = changes.iter().filter(|planned| is_expiry(planned) && !planned.approved).count() as u64;
         verdicts.push(Verdict {
-            detail: Some("the wall clock jumped by more than a day".to_owned()),
+            detail: Some(
+                "the wall clock jumped by more than a day, or the journal is that far ahead of it".to_owned(),
+            ),
             ..verdict(Guard::Clock, value, 0, value > 0)
         });
     }

@@ -70,7 +70,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("secret", &["diagnostic", "model"]),
     ("replace", &[]),
     ("stores", &["model", "name", "plan::Cause", "plan::Change", "plan::policy", "secret"]),
-    ("services", &["model", "name", "plan::policy", "secret"]),
+    ("services", &["diagnostic::is_invisible", "model", "name", "plan::policy", "secret"]),
     (
         "settings",
         &[
