@@ -18,6 +18,8 @@ use popgate::plan::policy::{
 };
 use popgate::plan::{Cause, Memory, Plan, PlanId, plan};
 use popgate::report;
+use popgate::stores::Reader as _;
+use popgate::stores::sql::{Table, sqlite};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -108,6 +110,60 @@ fn parse_plain(bencher: Bencher<'_, '_>, count: usize) {
 #[divan::bench(args = SIZES)]
 fn parse_any_yaml(bencher: Bencher<'_, '_>, count: usize) {
     bencher.counter(ItemsCount::new(count)).with_inputs(|| long(count)).bench_values(desired::parse);
+}
+
+/// The least that anybody who uses the same decoder has to do.
+#[divan::bench(args = SIZES)]
+fn decode_any_yaml_barely(bencher: Bencher<'_, '_>, count: usize) {
+    #[derive(serde::Deserialize)]
+    #[expect(dead_code, reason = "only decoded")]
+    struct Entry {
+        access: String,
+        reason: String,
+    }
+    type File = std::collections::BTreeMap<String, std::collections::BTreeMap<String, Entry>>;
+    let bytes = long(count).bytes;
+    bencher.counter(ItemsCount::new(count)).bench_local(|| serde_yaml::from_slice::<File>(&bytes).unwrap());
+}
+
+/// A table of accounts in a file, in an order of its own.
+fn database(count: usize) -> (tempfile::TempDir, std::path::PathBuf) {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = directory.path().join("users.db");
+    let mut connection = rusqlite::Connection::open(&path).unwrap();
+    let transaction = connection.transaction().unwrap();
+    transaction.execute_batch("CREATE TABLE pop3 (user TEXT PRIMARY KEY, access TEXT NOT NULL)").unwrap();
+    for number in (0..count).map(|number| number * 7_919 % count) {
+        let mut insert = transaction.prepare_cached("INSERT INTO pop3 VALUES (?1, ?2)").unwrap();
+        insert.execute([name(number).as_str(), access(number).word()]).unwrap();
+    }
+    transaction.commit().unwrap();
+    (directory, path)
+}
+
+#[divan::bench(args = SIZES)]
+fn sqlite_read(bencher: Bencher<'_, '_>, count: usize) {
+    let (_directory, path) = database(count);
+    let store = sqlite::open(Table::own(path));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    bencher.counter(ItemsCount::new(count)).bench_local(|| runtime.block_on(store.read()).unwrap());
+}
+
+/// The least that anybody who reads the table has to do.
+#[divan::bench(args = SIZES)]
+fn sqlite_bare_scan(bencher: Bencher<'_, '_>, count: usize) {
+    let (_directory, path) = database(count);
+    bencher.counter(ItemsCount::new(count)).bench_local(|| {
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let mut statement = connection.prepare("SELECT user, access FROM pop3").unwrap();
+        let mut rows = statement.query([]).unwrap();
+        let mut bytes = 0;
+        while let Some(row) = rows.next().unwrap() {
+            let length = |column| row.get_ref(column).unwrap().as_bytes().unwrap().len();
+            bytes += length(0) + length(1);
+        }
+        bytes
+    });
 }
 
 #[divan::bench(args = SIZES)]
