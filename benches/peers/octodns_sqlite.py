@@ -1,5 +1,6 @@
 """A table of users as a DNS provider, so that octoDNS has the same work: each user is a record with one of two values."""
 
+import logging
 import sqlite3
 
 from octodns.provider.base import BaseProvider
@@ -10,6 +11,10 @@ class SqliteProvider(BaseProvider):
     SUPPORTS_GEO = False
     SUPPORTS_DYNAMIC = False
     SUPPORTS = {"A"}
+
+    def __init__(self, id):
+        self.log = logging.getLogger(id)
+        super().__init__(id)
 
     def populate(self, zone, target=False, lenient=False):
         for user, access in sqlite3.connect("users.db").execute("SELECT username, enablepop3 FROM mailbox"):

@@ -22,6 +22,7 @@ pub(super) struct Cli {
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(super) struct Global {
     /// Settings file [default: popgate.yaml, if it is there].
     #[arg(short, long, global = true, value_name = "FILE")]

@@ -39,11 +39,12 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
         files += sources.len();
         match desired::format(&sources) {
             Ok(edits) => {
-                changes.extend(edits.into_iter().filter(desired::Edit::is_change).map(|edit| Change {
+                let edits = edits.into_iter().filter(desired::Edit::is_change);
+                changes.extend(edits.map(|edit| Change {
                     path: directory.join(&edit.path),
                     before: edit.before.unwrap_or_default(),
                     after: edit.after,
-                }))
+                }));
             }
             Err(found) => problems.extend(located(directory, found)),
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::apply::closed;
 use super::args::{Apply as Args, RestartWhen};
 use super::exit::Exit;
 use super::session::{Opened, Session};
@@ -171,6 +172,10 @@ impl Wait<'_> {
         }
         if status.targets.iter().any(|target| target.busy) {
             return Ok(None);
+        }
+        if let Some(target) = status.targets.iter().find(|target| target.closed) {
+            self.session.render.remark(&closed(target));
+            return Ok(Some(Exit::Locked));
         }
         let plans = || status.targets.iter().filter_map(|target| target.plan.as_ref());
         if plans().any(|plan| !plan.guards.is_empty()) {

@@ -1,6 +1,6 @@
 //! `popgate validate`: desired state and settings, offline.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Failure;
 use super::args::{ReportFormat, Validate as Args};
@@ -9,6 +9,7 @@ use super::reports;
 use super::session::{Opened, Session};
 use crate::diagnostic;
 use crate::report::problems::Problems;
+use crate::source;
 
 pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     // The settings were read already; their problems ended the command before this.
@@ -29,6 +30,7 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
             Err(found) => problems.extend(found),
         }
     }
+    let skipped: Vec<String> = directories.iter().flat_map(|(directory, _)| others(directory)).collect();
     let exit = if problems.is_empty() { Exit::Success } else { Exit::Invalid };
     let shown = reports::rooted(&problems);
     let found = Problems { seen: Some((entries, files)), ..Problems::of(&shown, exit.code(), exit.reason()) };
@@ -41,7 +43,21 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
         }
         format => reports::write_problems(&found, format, to, out),
     })?;
+    if !skipped.is_empty() {
+        let shown = skipped.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = skipped.len().saturating_sub(10);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        session.render.remark(&format!(
+            "note: not read, because their names do not end in `.yaml` or `.yml`: {shown}{more}"
+        ));
+    }
     Ok(exit)
+}
+
+/// Returns the files of a directory that are not read: one that ends in `.YAML` is a surprise to somebody.
+fn others(directory: &Path) -> Vec<String> {
+    let skipped = source::read(directory).map(|reading| reading.skipped).unwrap_or_default();
+    skipped.iter().map(|file| directory.join(file).display().to_string()).collect()
 }
 
 pub(super) fn counted(count: usize, what: &str) -> String {

@@ -125,6 +125,9 @@ pub async fn drive(
                         Supervisor::stopping();
                     }
                     driver.input(Input::Stop);
+                    if !driver.engine.finished() {
+                        tracing::info!("Stopping when the step in flight is over; a second signal aborts it.");
+                    }
                 }
                 Asked::LookAgain if hooks.reload.as_mut().is_some_and(|again| again()) => {
                     reload = true;

@@ -208,6 +208,7 @@ impl Engine {
 
     /// Says which services the settings name, also for targets that this engine does not run. Whatever else owes a
     /// restart is nobody's to restart.
+    #[must_use]
     pub fn with_services(self, keys: impl IntoIterator<Item = String>) -> Self {
         Self { elsewhere: keys.into_iter().collect(), ..self }
     }

@@ -33,6 +33,8 @@ pub(super) struct Target {
     pub(super) warned: Warned,
     /// When a window for writes opens that something waits for.
     pub(super) next_window: Option<Timestamp>,
+    /// Whether something waits for a window for writes.
+    pub(super) closed: bool,
     /// Somebody wants a turn now, with a read of the store.
     pub(super) forced: bool,
     /// The store failed.
@@ -74,6 +76,7 @@ impl Target {
             ending: Vec::new(),
             warned: Warned::default(),
             next_window: None,
+            closed: false,
             forced: reads,
             store: None,
             invalid: None,

@@ -353,6 +353,7 @@ impl Engine {
             .collect();
         admitted.truncate(self.mode.limit.unwrap_or(usize::MAX));
         target.next_window = None;
+        target.closed = !admitted.is_empty() && !open;
         if !admitted.is_empty() && !open {
             target.next_window = target.policy.windows.next_open(Kind::Writes, now.wall);
         } else if !admitted.is_empty() && suspended {

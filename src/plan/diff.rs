@@ -62,7 +62,10 @@ pub(super) fn diff(
 fn note_name(note: &Note) -> &str {
     match note {
         Note::Unreadable { name, .. } | Note::Missing { name, .. } | Note::Released { name, .. } => name,
-        Note::FirstContact | Note::NotEffective { .. } | Note::PolicyChanged(_) => "",
+        Note::FirstContact
+        | Note::NotEffective { .. }
+        | Note::PolicyChanged(_)
+        | Note::WritesClosed { .. } => "",
     }
 }
 

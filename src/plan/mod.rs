@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::desired::Desired;
+use crate::engine::window::Kind;
 use crate::model::{Access, AccountId, AccountRef, Counts, Digest, Live, Now, Origin, State};
 use crate::name::fold;
 
@@ -232,6 +233,11 @@ pub enum Note {
         /// Names of accounts whose disabling is not effective.
         names: Vec<String>,
     },
+    /// Nothing may be written at this time of the week.
+    WritesClosed {
+        /// When the window opens; `None` if it never does.
+        until: Option<Timestamp>,
+    },
     /// A rule of the policy is not what it was when a plan was last made true.
     PolicyChanged(ChangedRule),
 }
@@ -348,6 +354,10 @@ pub fn plan(desired: &Desired, live: &Live, memory: &Memory, policy: &Policy, no
         found.notes.push(Note::FirstContact);
     }
     found.notes.extend(memory.not_effective.iter().cloned());
+    if !found.changes.is_empty() && !policy.windows.open(Kind::Writes, now.wall) {
+        let until = policy.windows.next_open(Kind::Writes, now.wall);
+        found.notes.push(Note::WritesClosed { until });
+    }
     if let Some(was) = &memory.rules {
         found.notes.extend(policy::changed(was, &policy.rules()).into_iter().map(Note::PolicyChanged));
     }

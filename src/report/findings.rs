@@ -193,6 +193,7 @@ fn of_note(
         Note::Released { name, .. } => ("released", &**name, "no longer managed", None),
         Note::FirstContact => ("first_contact", "", "first contact", None),
         Note::NotEffective { service, .. } => ("not_effective", &**service, "not effective yet", None),
+        Note::WritesClosed { .. } => ("writes_closed", "", "not the time to write", None),
         Note::PolicyChanged(changed) => ("policy_changed", &*changed.rule, "another policy", None),
     };
     Finding {

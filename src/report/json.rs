@@ -13,7 +13,7 @@ use std::io;
 use serde::{Serialize, Serializer};
 
 use super::harmless::is_harmful;
-use super::shown::{Extent, Shown, Unlisted};
+use super::shown::{Extent, Shown};
 use crate::model::Digest;
 use crate::plan::{Plan, Summary};
 use rows::{BlockedRow, ChangeRow, EffectRow, GuardRow, HeldRow, NoteRow, UnlistedRow};
@@ -120,7 +120,7 @@ struct Document<'a> {
     effects: &'a Plan,
     only: Option<&'a str>,
     #[serde(serialize_with = "unlisted")]
-    unlisted: Option<&'a [Unlisted]>,
+    unlisted: &'a Extent,
     exit_code: u8,
     exit_reason: &'a str,
 }
@@ -147,7 +147,7 @@ impl<'a> Document<'a> {
             guards: plan,
             effects: plan,
             only: extent.only.as_ref().map(|(pattern, _)| &**pattern),
-            unlisted: extent.unlisted.as_deref(),
+            unlisted: extent,
             exit_code,
             exit_reason,
         }
@@ -178,9 +178,8 @@ fn effects<S: Serializer>(plan: &Plan, to: S) -> Result<S::Ok, S::Error> {
     to.collect_seq(plan.effects.iter().map(EffectRow::new))
 }
 
-#[expect(clippy::ref_option, reason = "serde hands it over like this")]
-fn unlisted<S: Serializer>(accounts: &Option<&[Unlisted]>, to: S) -> Result<S::Ok, S::Error> {
-    match accounts {
+fn unlisted<S: Serializer>(extent: &Extent, to: S) -> Result<S::Ok, S::Error> {
+    match &extent.unlisted {
         Some(accounts) => to.collect_seq(accounts.iter().map(UnlistedRow::new)),
         None => to.serialize_none(),
     }

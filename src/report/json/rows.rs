@@ -242,6 +242,7 @@ impl<'a> NoteRow<'a> {
                 row.names = names;
                 "not_effective"
             }
+            Note::WritesClosed { .. } => "writes_closed",
             Note::PolicyChanged(changed) => {
                 row.name = Some(&changed.rule);
                 "policy_changed"

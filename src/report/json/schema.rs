@@ -189,6 +189,7 @@ fn note() -> Value {
                 "first_contact",
                 "not_effective",
                 "policy_changed",
+                "writes_closed",
             ]),
         ),
         ("severity", one_of(&["note", "warning"])),

@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::super::problems::Problems;
 use super::super::sample::{at, crowded, effect, empty, ordinary, planned, view, with_changes, written};
+use super::super::shown::Unlisted;
 use super::super::text::View;
 use super::*;
 use crate::desired::Desired;

@@ -277,7 +277,7 @@ fn nothing_that_others_write_steers_the_terminal_or_starts_a_line() {
                 *origin = Some(place());
             }
             Note::Released { name, .. } => name.clone_from(&evil),
-            Note::FirstContact => {}
+            Note::FirstContact | Note::WritesClosed { .. } => {}
             Note::PolicyChanged(rule) => {
                 for text in [&mut rule.rule, &mut rule.was, &mut rule.now] {
                     text.clone_from(&evil);
