@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
-pub use index::Index;
+pub use index::{Hashed, Index, TOGETHER};
 
 /// Folds a name for comparison: Unicode NFC, then default case folding, then NFC again (Unicode Standard,
 /// section 3.13, canonical caseless matching for already composed text).

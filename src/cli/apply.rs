@@ -166,13 +166,11 @@ pub(super) fn starts(
             crate::daemon::Store::Read(_) => 1,
         };
         let good = known.and_then(|known| known.good);
-        let applied_state = session.kept(&target.name, applied);
         let start = Start {
             policy: target.policy.clone(),
             chunk_size,
-            // Usually both are the same state, and a large one takes its time to read.
-            good: if good == applied { applied_state.clone() } else { session.kept(&target.name, good) },
-            applied: applied_state,
+            good: session.kept(target, good),
+            applied: session.kept(target, applied),
         };
         starts.insert(target.name.clone(), start);
     }
@@ -190,6 +188,7 @@ pub(super) fn world(
         targets: targets.iter().map(io).collect(),
         services: services(targets),
         snapshots: BTreeMap::new(),
+        parsing: Arc::clone(&session.parsing),
         state: session.state().to_owned(),
         journal,
     }

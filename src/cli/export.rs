@@ -65,7 +65,7 @@ async fn snapshot(session: &Session, args: &Args, target: &Opened) -> Result<Exi
     let ledger = session.ledger()?;
     let known = Known::ask(session, target, &ledger).await?;
     let good = ledger.of(&target.name).and_then(|known| known.good);
-    let good = session.kept(&target.name, good);
+    let good = session.kept(target, good);
     let text = known.snapshot(target.reader().name(), good.as_ref(), session.clock.now()).write();
     match &args.out {
         None => session.render.result(&text),

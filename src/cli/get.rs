@@ -47,7 +47,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
                 target.name
             );
             let good = session.ledger()?.of(&target.name).and_then(|known| known.good);
-            session.kept(&target.name, good).ok_or_else(|| {
+            session.kept(target, good).ok_or_else(|| {
                 Failure::new(Exit::Invalid, "no desired state can be read").help("run `popgate validate`")
             })?
         };

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Failure;
 use super::args::Plan as Args;
@@ -55,12 +56,32 @@ pub(super) fn targets(session: &Session, args: &Args) -> Result<(Vec<Opened>, Ve
     Ok((targets, known))
 }
 
-/// Asks the store of each target, and the journal.
-pub(super) async fn ask(session: &Session, targets: &[Opened]) -> Result<Vec<Known>, Failure> {
+/// Begins to read the store of each target.
+pub(super) fn ask(targets: &[Opened]) -> Vec<impl Future<Output = Result<Live, Failure>>> {
+    let begin = |target: &Opened| {
+        let reader = target.reader();
+        // Whoever does not wait for it any more stops it.
+        let reading = AbortOnDropHandle::new(tokio::spawn(async move { reader.read().await }));
+        async move {
+            let live = reading
+                .await
+                .map_err(|stopped| Failure::operational(format!("reading the store: {stopped}")));
+            Ok(live??)
+        }
+    };
+    targets.iter().map(begin).collect()
+}
+
+/// Waits for the answers of the stores, and adds what the journal says.
+pub(super) async fn answers(
+    session: &Session,
+    targets: &[Opened],
+    asked: Vec<impl Future<Output = Result<Live, Failure>>>,
+) -> Result<Vec<Known>, Failure> {
     let ledger = session.ledger()?;
     let mut known = Vec::new();
-    for target in targets {
-        known.push(Known::ask(session, target, &ledger).await?);
+    for (target, live) in targets.iter().zip(asked) {
+        known.push(Known::new(session, target, &ledger, live.await?));
     }
     Ok(known)
 }
@@ -86,7 +107,7 @@ impl Known {
     pub(super) fn new(session: &Session, target: &Opened, ledger: &Ledger, live: Live) -> Self {
         let known = ledger.of(&target.name);
         let applied = known.and_then(|known| known.applied.as_ref()).map(|mark| mark.digest);
-        let mut memory = ledger.memory(&target.name, session.kept(&target.name, applied));
+        let mut memory = ledger.memory(&target.name, session.kept(target, applied));
         memory.not_effective = ledger.not_effective(&target.policy.service.key, &target.policy.service.name);
         memory.clock_jumped = ledger.is_ahead_of(session.clock.now().wall);
         let mut policy = target.policy.clone();

@@ -19,9 +19,10 @@ use crate::report::{self, Extent, Shown};
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     let (targets, restored) = known::targets(session, args)?;
-    // Whatever is wrong in the files is said before any store is asked.
+    // The stores answer while the files are read; whatever is wrong in the files is said first.
+    let asked = if args.live.is_empty() { known::ask(&targets) } else { Vec::new() };
     let reads = session.desired(&targets)?;
-    let known = if args.live.is_empty() { known::ask(session, &targets).await? } else { restored };
+    let known = if args.live.is_empty() { known::answers(session, &targets, asked).await? } else { restored };
     let only = args.only.as_deref().map(Glob::new);
     let (mut plans, mut extents) = (Vec::new(), Vec::new());
     for ((target, read), known) in targets.iter().zip(&reads).zip(&known) {

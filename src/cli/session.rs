@@ -12,8 +12,8 @@ use super::render::Render;
 use super::{Failure, open as store, who};
 use crate::daemon::clock::NOW_VARIABLE;
 use crate::daemon::world::{located, read_desired};
-use crate::daemon::{Clock, Store, TargetIo};
-use crate::desired::{self, Desired};
+use crate::daemon::{Clock, Parsing, Store, TargetIo};
+use crate::desired::Desired;
 use crate::diagnostic::{self, Diagnostic, codes};
 use crate::engine::event::{DesiredRead, ReadFailure};
 use crate::journal::entry::Record;
@@ -36,6 +36,8 @@ pub(super) struct Session {
     pub(super) clock: Clock,
     /// Who runs this, for the journal.
     pub(super) by: String,
+    /// What was parsed last.
+    pub(super) parsing: Arc<Parsing>,
 }
 
 /// One target with everything that acts on it.
@@ -58,7 +60,7 @@ impl Session {
             render.remark(&diagnostic::render(&settings.warnings, render.color_messages));
         }
         let clock = Clock::start(std::env::var(NOW_VARIABLE).ok().as_deref());
-        Ok(Self { settings, global, render, clock, by: who::who() })
+        Ok(Self { settings, global, render, clock, by: who::who(), parsing: Arc::default() })
     }
 
     /// Reads the settings again. Clock, log and everything that the command line said stay.
@@ -71,6 +73,7 @@ impl Session {
             render: self.render,
             clock: self.clock,
             by: self.by.clone(),
+            parsing: Arc::clone(&self.parsing),
         })
     }
 
@@ -127,16 +130,20 @@ impl Session {
     }
 
     /// Loads a desired state that was kept. One that is gone or damaged is as good as none.
-    pub(super) fn kept(&self, target: &str, digest: Option<Digest>) -> Option<Desired> {
+    pub(super) fn kept(&self, target: &Opened, digest: Option<Digest>) -> Option<Desired> {
         let digest = digest?;
-        let files = match keep::load(self.state(), target, digest) {
+        // Usually it is what the directory holds, and a large one takes its time to read.
+        if let Some(known) = self.parsing.known(&target.directory, digest) {
+            return Some(known);
+        }
+        let files = match keep::load(self.state(), &target.name, digest) {
             Ok(files) => files,
             Err(error) => {
                 tracing::warn!("Cannot load the desired state {} that was kept: {error}.", digest.short());
                 return None;
             }
         };
-        desired::read(files).ok().filter(|desired| desired.digest() == digest)
+        self.parsing.read(&target.directory, files).ok().filter(|desired| desired.digest() == digest)
     }
 
     /// Reads desired directories, all of them, before any problem is reported.
@@ -175,7 +182,7 @@ impl Session {
         }
         let start = self.clock.now().mono;
         loop {
-            match read_desired(source) {
+            match read_desired(source, &self.parsing) {
                 Ok(read) => return Ok(Ok(read)),
                 Err(ReadFailure::Invalid(diagnostics)) => return Ok(Err(diagnostics)),
                 Err(ReadFailure::Moving(what)) if self.clock.now().mono.saturating_sub(start) > SETTLE => {

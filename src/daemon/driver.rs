@@ -263,6 +263,7 @@ impl Driver {
                     return;
                 };
                 let first = self.fetches.get(&target).map(Fetching::first);
+                let parsing = Arc::clone(&self.world.parsing);
                 self.answer(ticket, async move {
                     match (first, source.remote()) {
                         (Some(first), _) => first.await,
@@ -274,7 +275,7 @@ impl Driver {
                         }
                         _ => {}
                     }
-                    let read = tokio::task::spawn_blocking(move || read_desired(&source)).await;
+                    let read = tokio::task::spawn_blocking(move || read_desired(&source, &parsing)).await;
                     Answer::Desired(
                         read.unwrap_or_else(|_| Err(ReadFailure::Moving("the reader stopped".to_owned()))),
                     )

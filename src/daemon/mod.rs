@@ -6,6 +6,7 @@ pub mod crash;
 mod driver;
 mod fetch;
 pub mod notify;
+mod parse;
 mod signals;
 pub mod snapshot;
 mod supervisor;
@@ -13,4 +14,5 @@ pub mod world;
 
 pub use clock::Clock;
 pub use driver::{Driven, Fatal, Hooks, drive};
+pub use parse::Parsing;
 pub use world::{Store, TargetIo, World};

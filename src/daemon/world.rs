@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use super::parse::Parsing;
 use super::snapshot::Schedule;
-use crate::desired;
 use crate::diagnostic::Diagnostic;
 use crate::engine::event::{DesiredRead, ReadFailure};
 use crate::journal::Journal;
@@ -22,6 +22,8 @@ pub struct World {
     pub services: BTreeMap<String, Arc<dyn Service>>,
     /// Snapshots that are kept fresh, by target.
     pub snapshots: BTreeMap<String, Schedule>,
+    /// What was parsed last.
+    pub parsing: Arc<Parsing>,
     /// Where desired states are kept.
     pub state: PathBuf,
     /// The journal; a daemon that only observes has none.
@@ -56,13 +58,13 @@ impl Store {
 }
 
 /// Reads desired files once, consistently, and judges them.
-pub fn read_desired(source: &Source) -> Result<DesiredRead, ReadFailure> {
+pub fn read_desired(source: &Source, parsing: &Parsing) -> Result<DesiredRead, ReadFailure> {
     let directory = source.directory();
     let read = source.read().map_err(|problem| match problem {
         ReadProblem::Moving { what } => ReadFailure::Moving(what),
         ReadProblem::Invalid(diagnostics) => ReadFailure::Invalid(located(directory, diagnostics)),
     })?;
-    match desired::read(read.files) {
+    match parsing.read(directory, read.files) {
         Ok(desired) => {
             let commit = read.commit.as_ref().map(ToString::to_string);
             let author = read.commit.filter(|commit| !commit.dirty).and_then(|commit| commit.author);

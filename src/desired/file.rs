@@ -21,6 +21,11 @@ impl Parsed {
     pub fn source(&self) -> &SourceFile {
         &self.0.source
     }
+
+    /// Tells whether this and another are the same piece of work, not only equal.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// One file and what it lists.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::file::File;
-use super::{EntryRef, SourceFile, digest};
+use super::{EntryRef, Parsed, SourceFile, digest};
 use crate::diagnostic::Label;
 use crate::model::{Digest, Origin};
 use crate::name::{self, Index};
@@ -39,7 +39,7 @@ impl Inner {
     }
 
     fn find(&self, name: &str) -> Option<u32> {
-        self.names.find(name, |number| name::same(self.name(number), name))
+        self.names.find(self.names.hash(name), |number| name::same(self.name(number), name))
     }
 
     fn sorted(&self) -> Box<[u32]> {
@@ -152,6 +152,12 @@ impl Desired {
         self.0.files.iter().filter(differs).flat_map(|file| file.entries())
     }
 
+    /// Returns what was parsed of a file, if it is in this state byte for byte.
+    pub fn parsed(&self, file: &SourceFile) -> Option<Parsed> {
+        let own = self.file(&file.path)?;
+        (own.source.bytes == file.bytes).then(|| Parsed(Arc::clone(own)))
+    }
+
     pub(super) fn file(&self, path: &str) -> Option<&Arc<File>> {
         let found = self.0.files.binary_search_by(|file| (*file.source.path).cmp(path)).ok()?;
         Some(&self.0.files[found])
@@ -168,7 +174,11 @@ impl Desired {
         self.0.place(number)
     }
 
-    fn at(&self, number: u32) -> EntryRef<'_> {
+    /// Returns the entry with a number in the order of files and lines.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn at(&self, number: u32) -> EntryRef<'_> {
         let (file, position) = self.0.place(number);
         file.entry(position)
     }

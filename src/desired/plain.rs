@@ -11,17 +11,24 @@
 //! A file is taken as a whole or not at all. What is taken means exactly what the full decoder would read, at the same
 //! places; tests compare the two. Whatever is not certain, wrong files above all, is left to the decoder.
 
-use std::ops::ControlFlow;
-
 use super::file::{Form, Listed};
 use super::rules;
 use crate::model::Access;
 use crate::yaml;
 
+/// How long a line usually is; only the room that is made for entries depends on it.
+const TYPICAL_LINE: usize = 32;
+
 /// Returns the entries of a file of this shape, of which there is at least one; `None` when it is none.
 pub(super) fn entries(bytes: &[u8]) -> Option<Vec<Listed>> {
     let text = yaml::certain(bytes)?;
-    let mut reading = Reading { text: text.as_bytes(), at: 0, indent: 0, listed: Vec::new() };
+    let mut reading = Reading {
+        text: text.as_bytes(),
+        is_ascii: text.is_ascii(),
+        at: 0,
+        indent: 0,
+        listed: Vec::with_capacity(text.len() / TYPICAL_LINE),
+    };
     reading.head()?;
     while reading.at < reading.text.len() {
         reading.line()?;
@@ -31,6 +38,7 @@ pub(super) fn entries(bytes: &[u8]) -> Option<Vec<Listed>> {
 
 struct Reading<'t> {
     text: &'t [u8],
+    is_ascii: bool,
     /// The beginning of a line.
     at: usize,
     /// How far entries stand from the margin.
@@ -47,8 +55,6 @@ enum Class {
     Any,
     /// Any but the first.
     Inside,
-    /// Its end.
-    Colon,
 }
 
 /// A name begins with a letter, a digit or `_`, and goes on with what means nothing to YAML inside of a text. What is
@@ -64,7 +70,6 @@ const fn classes() -> [Class; 256] {
             b' ' | b'@' | b'.' | b'-' | b'+' | b'/' | b'=' | b'$' | b'~' | b'^' | b'\'' | b'(' | b')' => {
                 Class::Inside
             }
-            b':' => Class::Colon,
             _ => Class::Never,
         };
         if byte == u8::MAX {
@@ -125,22 +130,16 @@ impl Reading<'_> {
     /// Returns the length of the name that begins here, if a colon and a space follow it.
     fn name(&self, start: usize) -> Option<usize> {
         let rest = &self.text[start..];
-        let mut beyond_ascii = false;
-        let end = rest.iter().try_fold(0, |length, byte| match CLASS[usize::from(*byte)] {
-            Class::Any => {
-                beyond_ascii |= !byte.is_ascii();
-                ControlFlow::Continue(length + 1)
-            }
-            Class::Inside if length > 0 => ControlFlow::Continue(length + 1),
-            Class::Colon if length > 0 => ControlFlow::Break(Some(length)),
-            _ => ControlFlow::Break(None),
-        });
-        let ControlFlow::Break(Some(length)) = end else { return None };
+        let goes_on = |byte: &u8| matches!(CLASS[usize::from(*byte)], Class::Any | Class::Inside);
+        let length = rest.iter().position(|byte| !goes_on(byte))?;
+        if length == 0 || rest[length] != b':' || CLASS[usize::from(rest[0])] != Class::Any {
+            return None;
+        }
         let ends_well = rest[length - 1] != b' ' && rest.get(length + 1) == Some(&b' ');
         if !ends_well || length > rules::LONGEST_NAME {
             return None;
         }
-        if beyond_ascii {
+        if !(self.is_ascii || rest[..length].is_ascii()) {
             let name = std::str::from_utf8(&rest[..length]).ok()?;
             rules::check_name(name).ok()?;
         }

@@ -10,7 +10,7 @@ use super::listed::{Desired, Inner, place};
 use super::{Parsed, SourceFile};
 use crate::diagnostic::{Diagnostic, Label, MOST_SHOWN, codes, shown};
 use crate::model::Digest;
-use crate::name::{self, Index};
+use crate::name::{self, Index, TOGETHER};
 use crate::yaml;
 
 /// Reads all files of one directory.
@@ -43,16 +43,20 @@ pub fn assemble(files: Vec<Parsed>) -> Result<Desired, Vec<Diagnostic>> {
     }));
     let mut names = Index::for_names(count);
     let mut doubled = false;
-    let mut number = 0;
-    for file in &files {
-        for position in 0..file.len() {
-            let name = file.name(position);
-            let is_same = |number| {
-                let (file, position) = place(&files, &firsts, number);
-                name::same(file.name(position), name)
-            };
-            doubled |= names.insert(name, number, is_same).is_some();
-            number += 1;
+    let mut hashed = Vec::with_capacity(TOGETHER);
+    for (file, first) in files.iter().zip(&firsts) {
+        for start in (0..file.len()).step_by(TOGETHER) {
+            let block = start..file.len().min(start + TOGETHER);
+            hashed.extend(block.clone().map(|position| names.hash(file.name(position))));
+            names.fetch(hashed.iter().copied());
+            for (number, (position, hashed)) in (*first..).skip(start).zip(block.zip(hashed.drain(..))) {
+                let name = file.name(position);
+                let is_same = |number| {
+                    let (file, position) = place(&files, &firsts, number);
+                    name::same(file.name(position), name)
+                };
+                doubled |= names.insert(hashed, number, is_same).is_some();
+            }
         }
     }
     let mut problems: Vec<Diagnostic> = files.iter().flat_map(|file| file.problems.iter().cloned()).collect();

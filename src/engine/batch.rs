@@ -214,6 +214,14 @@ impl Engine {
             });
             batch.outcomes.push((change, outcome));
         }
+        if let Some(target) = self.targets.get_mut(&batch.target) {
+            batch
+                .outcomes
+                .iter()
+                .rev()
+                .take(records.len())
+                .for_each(|(change, outcome)| target.wrote(change, outcome));
+        }
         self.tell(Notice::Progress { done: batch.outcomes.len(), of: batch.of });
         if batch.rest.is_empty() || self.stopping.is_some() {
             self.note(records, false, now, |pending| {

@@ -9,6 +9,7 @@ mod debt;
 pub mod effect;
 pub mod event;
 mod expiry;
+mod known;
 mod operator;
 pub mod retry;
 mod service;

@@ -11,7 +11,7 @@ use super::retry::Backoff;
 use super::{Start, Watch};
 use crate::desired::Desired;
 use crate::diagnostic::Diagnostic;
-use crate::model::{AccountId, Fault, Now, Outcome};
+use crate::model::{AccountId, Fault, Live, Now, Outcome};
 use crate::plan::policy::Policy;
 use crate::plan::{Change, Plan};
 
@@ -44,6 +44,8 @@ pub(super) struct Target {
     pub(super) retries: BTreeMap<AccountId, Backoff>,
     pub(super) parked: BTreeMap<AccountId, Fault>,
     pub(super) plan: Option<Arc<Plan>>,
+    /// The store as it was read last, with what was written since; nothing once that is not certain.
+    pub(super) live: Option<Arc<Live>>,
     /// How many of its changes were made since it was planned: disabled, enabled.
     pub(super) made: (u64, u64),
     /// The id of the plan last told as blocked.
@@ -81,6 +83,7 @@ impl Target {
             retries: BTreeMap::new(),
             parked: BTreeMap::new(),
             plan: None,
+            live: None,
             made: (0, 0),
             told_blocked: None,
             outcomes: Vec::new(),

@@ -2,6 +2,7 @@
 //! here as a history of its own.
 
 mod debts;
+mod known;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use super::*;
 use crate::desired::{self, SourceFile};
 use crate::journal::entry::Record;
 use crate::model::{Access, Account, AccountId, Fault, Live, Outcome, State};
+use crate::plan;
 use crate::plan::policy::{
     Action, Drift, Limits, Missing, OnBlocked, Profile, RestartPolicy, Share, Unlisted,
 };
@@ -34,6 +36,8 @@ struct Hand {
     lines: Vec<(Timestamp, Record)>,
     read: Result<DesiredRead, ReadFailure>,
     accounts: Vec<Account>,
+    /// How often the store was read.
+    reads: usize,
     /// Appends fail while this is set.
     full: bool,
     kept: Vec<Desired>,
@@ -101,6 +105,7 @@ impl Hand {
             lines: Vec::new(),
             read: Ok(listing(entries)),
             accounts: accounts.iter().map(account).collect(),
+            reads: 0,
             full: false,
             kept: Vec::new(),
             replies: Vec::new(),
@@ -194,6 +199,7 @@ impl Hand {
                     self.answer(ticket, Answer::Kept(Ok(())));
                 }
                 Effect::ReadLive { ticket, .. } => {
+                    self.reads += 1;
                     let live = Live::new(self.accounts.clone()).unwrap();
                     self.answer(ticket, Answer::Live(Ok(live)));
                 }
@@ -227,10 +233,7 @@ impl Hand {
     fn write(&mut self, outcome: &Outcome) {
         match self.next() {
             Effect::Write { ticket, chunk, .. } => {
-                for change in chunk.iter().filter(|_| *outcome == Outcome::Done) {
-                    let account = self.accounts.iter_mut().find(|account| account.id == change.account);
-                    account.unwrap().state = State::Is(change.to);
-                }
+                self.take(&chunk, outcome);
                 self.answer(ticket, Answer::Written(vec![outcome.clone(); chunk.len()]));
             }
             other => panic!("a write was expected, not {other:?}"),
@@ -240,12 +243,17 @@ impl Hand {
     /// A chunk is written next, and the journal is full when its outcomes shall be written down.
     fn write_unrecorded(&mut self) {
         let Effect::Write { ticket, chunk, .. } = self.next() else { panic!("a write was expected") };
-        for change in &chunk {
+        self.take(&chunk, &Outcome::Done);
+        self.full = true;
+        self.answer(ticket, Answer::Written(vec![Outcome::Done; chunk.len()]));
+    }
+
+    /// The store takes a chunk.
+    fn take(&mut self, chunk: &[plan::Change], outcome: &Outcome) {
+        for change in chunk.iter().filter(|_| *outcome == Outcome::Done) {
             let account = self.accounts.iter_mut().find(|account| account.id == change.account);
             account.unwrap().state = State::Is(change.to);
         }
-        self.full = true;
-        self.answer(ticket, Answer::Written(vec![Outcome::Done; chunk.len()]));
     }
 
     /// A whole batch is written while the service runs as `run`.

@@ -42,7 +42,7 @@ impl Step {
 /// What a turn found.
 #[derive(Debug)]
 pub(super) struct Turn {
-    pub(super) live: Live,
+    pub(super) live: Arc<Live>,
     pub(super) plan: Arc<Plan>,
 }
 
@@ -78,7 +78,7 @@ impl Engine {
                 self.remember(&pending, &answer);
                 self.accept(name, &read, now);
             }
-            (Step::Live, Answer::Live(Ok(live))) => self.live_read(&name, live, now),
+            (Step::Live, Answer::Live(Ok(live))) => self.live_read(&name, Arc::new(live), now),
             (Step::Live, Answer::Live(Err(error))) => self.live_failed(&name, &error, now),
             (Step::Decide(turn), Answer::Decided(decision)) => self.decided(name, turn, decision, now),
             (Step::Approved(pending, turn), answer) => {
@@ -217,8 +217,7 @@ impl Engine {
         }
         let due = target.live_due(now).is_some_and(|due| due <= now.mono);
         if fresh || due || target.forced || target.plan.is_none() {
-            let target = name.clone();
-            self.emit(|ticket| Effect::ReadLive { ticket, target }, Activity::Turn(name, Step::Live));
+            self.look_at_store(name, due, now);
         } else {
             self.end_turn(&name);
         }
@@ -240,6 +239,7 @@ impl Engine {
         let news = before.is_none_or(|(_, before)| *before != why);
         let backoff = Backoff::after(before.map(|(backoff, _)| backoff), now.mono, asked, jitter);
         target.store = Some((backoff, why.clone()));
+        target.live = None;
         target.finished |= ends;
         if news {
             self.tell(Notice::StoreFailed { target: name.to_owned(), why });
@@ -247,12 +247,22 @@ impl Engine {
         self.end_turn(name);
     }
 
-    fn live_read(&mut self, name: &str, live: Live, now: Now) {
+    fn live_read(&mut self, name: &str, live: Arc<Live>, now: Now) {
         let Some(target) = self.targets.get_mut(name) else { return };
         let back = target.store.take().is_some();
         target.forced = false;
         target.next_refresh = Some(now.mono + target.policy.refresh);
-        let Some(desired) = target.good.clone() else { return self.end_turn(name) };
+        let Some(made) = self.make_plan(name, &live, now) else { return self.end_turn(name) };
+        if back {
+            self.tell(Notice::StoreBack { target: name.to_owned() });
+        }
+        self.planned(name, made, live, now);
+    }
+
+    /// Plans; nothing without a desired state in force.
+    pub(super) fn make_plan(&mut self, name: &str, live: &Live, now: Now) -> Option<Arc<Plan>> {
+        let target = self.targets.get_mut(name)?;
+        let desired = target.good.clone()?;
         let zone = target.policy.timezone.clone();
         target.next_expiry = desired
             .with_until()
@@ -266,7 +276,7 @@ impl Engine {
         let policy = &self.targets[name].policy;
         memory.clock_jumped = self.clock_jumped;
         memory.not_effective = self.not_effective(policy);
-        let mut made = plan::plan(&desired, &live, &memory, policy, now);
+        let mut made = plan::plan(&desired, live, &memory, policy, now);
         made.context.author.clone_from(&self.targets[name].author);
         let made = Arc::new(made);
         if self.mode.goal == Goal::Run || self.mode.goal == Goal::Observe {
@@ -274,19 +284,17 @@ impl Engine {
                 self.tell(Notice::Expiring { target: name.to_owned(), days, entries });
             }
         }
-        if back {
-            self.tell(Notice::StoreBack { target: name.to_owned() });
-        }
-        self.planned(name, made, live, now);
+        Some(made)
     }
 
-    fn planned(&mut self, name: &str, plan: Arc<Plan>, live: Live, now: Now) {
+    pub(super) fn planned(&mut self, name: &str, plan: Arc<Plan>, live: Arc<Live>, now: Now) {
         let Some(target) = self.targets.get_mut(name) else { return };
         // A retry is for what the plan still wants and may do; anything else would be due for ever.
         let wanted: BTreeSet<_> = plan.admitted().map(|planned| &planned.change.account).collect();
         target.retries.retain(|account, _| wanted.contains(account));
         target.parked.retain(|account, _| wanted.contains(account));
         let before = target.plan.replace(Arc::clone(&plan));
+        target.live = (self.mode.goal == Goal::Run).then(|| Arc::clone(&live));
         target.made = (0, 0);
         let news = before.is_none_or(|before| before.id != plan.id || before.digest != plan.digest);
         let blocked = plan.is_guarded() && target.told_blocked.as_deref() != Some(plan.id.as_str());

@@ -7,10 +7,11 @@ mod build;
 mod set;
 
 use std::fmt;
+use std::hint::black_box;
 use std::sync::OnceLock;
 
 use super::{Access, Account, AccountId, State};
-use crate::name::{Index, same};
+use crate::name::{Hashed, Index, TOGETHER, same};
 
 pub use build::LiveBuilder;
 pub use set::AccountSet;
@@ -156,14 +157,59 @@ impl Live {
     /// Looks an account up by its canonical id.
     pub fn get(&self, id: &AccountId) -> Option<AccountRef<'_>> {
         let id = id.as_str();
-        self.names.find(id, |position| self.id(position) == id).map(|position| self.at(position))
+        self.names
+            .find(self.names.hash(id), |position| self.id(position) == id)
+            .map(|position| self.at(position))
     }
 
     /// Tells what a name, as a person writes it, means in this store.
     pub fn resolve(&self, name: &str) -> Match<'_> {
+        self.resolve_hashed(name, self.names.hash(name))
+    }
+
+    /// Resolves many names, in their order, in less time than one after the other.
+    pub fn resolve_all<'a, T>(
+        &'a self,
+        named: impl Iterator<Item = T>,
+        name_of: impl Fn(&T) -> &str,
+        mut then: impl FnMut(T, Match<'a>),
+    ) {
+        let mut named = named.map(|one| {
+            let hashed = self.names.hash(name_of(&one));
+            (one, hashed)
+        });
+        let mut block = Vec::with_capacity(TOGETHER);
+        loop {
+            block.extend(named.by_ref().take(TOGETHER));
+            if block.is_empty() {
+                return;
+            }
+            self.fetch(block.iter().map(|(_, hashed)| *hashed));
+            for (one, hashed) in block.drain(..) {
+                let meaning = self.resolve_hashed(name_of(&one), hashed);
+                then(one, meaning);
+            }
+        }
+    }
+
+    /// Looks at whatever the look-up of these names will need. Nothing comes of it but that everything lies near then.
+    fn fetch(&self, names: impl Iterator<Item = Hashed> + Clone) {
+        self.names.fetch(names.clone());
+        let mut ends = [(0, 0); TOGETHER];
+        for (place, name) in ends.iter_mut().zip(names) {
+            if let Some(position) = self.names.guess(name) {
+                let number = self.range(position).0;
+                *place = (number.checked_sub(1).map_or(0, |before| self.ends[before]), self.ends[number]);
+            }
+        }
+        let byte = |at: usize| self.text.as_bytes().get(at).copied().unwrap_or_default();
+        black_box(ends.iter().fold(0, |all, (start, end)| all | byte(*start) | byte(*end)));
+    }
+
+    fn resolve_hashed(&self, name: &str, hashed: Hashed) -> Match<'_> {
         let mut first = None;
         let mut others = Vec::new();
-        self.names.find(name, |position| {
+        self.names.find(hashed, |position| {
             if self.names_of(position).any(|own| same(own, name)) && first != Some(position) {
                 match first {
                     None => first = Some(position),
@@ -219,17 +265,21 @@ impl Live {
     /// # Panics
     /// When there is none.
     pub fn at(&self, position: u32) -> AccountRef<'_> {
-        let state = match self.states[position as usize] {
+        let state = self.state(position);
+        let (first, last) = self.range(position);
+        let id = self.text(first);
+        let name = if last > first + 1 { self.text(first + 1) } else { id };
+        AccountRef { id, name, state, position, live: self }
+    }
+
+    fn state(&self, position: u32) -> &State {
+        match self.states[position as usize] {
             UNREADABLE => {
                 let found = self.unreadable.binary_search_by_key(&position, |(position, _)| *position);
                 &self.unreadable[found.expect("whoever is unreadable is in the list")].1
             }
             plain => &STATES[plain as usize],
-        };
-        let (first, last) = self.range(position);
-        let id = self.text(first);
-        let name = if last > first + 1 { self.text(first + 1) } else { id };
-        AccountRef { id, name, state, position, live: self }
+        }
     }
 
     /// The number of accounts; a builder takes no more than a `u32` can count.

@@ -5,8 +5,17 @@
 //! come from files that other people write, and they could else be chosen to meet in one place.
 
 use std::hash::{BuildHasher, RandomState};
+use std::hint::black_box;
 
 use super::folded;
+
+/// How many names are best looked up together: as many as a processor can wait for at once. The table and the text of
+/// a million names lie far from it, and one look after the other would be spent on waiting.
+pub const TOGETHER: usize = 32;
+
+/// A name as a table looks for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Hashed(u64);
 
 /// A table from folded names to positions in a list that holds their text.
 #[derive(Clone, Debug)]
@@ -30,9 +39,29 @@ impl Index {
         Self { seed: RandomState::new().hash_one(count), slots: vec![0; slots].into(), positions }
     }
 
+    /// Prepares to look for a name.
+    pub fn hash(&self, name: &str) -> Hashed {
+        Hashed(if name.is_ascii() {
+            hash(self.seed, name.as_bytes())
+        } else {
+            hash(self.seed, folded(name).as_bytes())
+        })
+    }
+
+    /// Looks at where several names begin, so that their parts of the table are fetched together before any of them is
+    /// looked up.
+    pub fn fetch(&self, names: impl Iterator<Item = Hashed>) {
+        black_box(names.fold(0, |all, name| all | self.slots[self.start(name)]));
+    }
+
+    /// Returns the position that is almost certainly the one of a name, without a look at any text.
+    pub fn guess(&self, name: Hashed) -> Option<u32> {
+        self.find(name, |_| true)
+    }
+
     /// Notes that a name stands at a position. Returns a position at which the same name stands already and for which
     /// `is_same` holds; then nothing is noted.
-    pub fn insert(&mut self, name: &str, position: u32, is_same: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub fn insert(&mut self, name: Hashed, position: u32, is_same: impl FnMut(u32) -> bool) -> Option<u32> {
         match self.look(name, is_same) {
             Ok(found) => Some(found),
             Err((slot, tag)) => {
@@ -44,17 +73,15 @@ impl Index {
     }
 
     /// Finds the position of a name: the first for which `is_same` holds.
-    pub fn find(&self, name: &str, is_same: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub fn find(&self, name: Hashed, is_same: impl FnMut(u32) -> bool) -> Option<u32> {
         self.look(name, is_same).ok()
     }
 
     /// Looks at every position that may have this name; the last one that fits, or the free slot behind them.
-    fn look(&self, name: &str, mut is_same: impl FnMut(u32) -> bool) -> Result<u32, (usize, u32)> {
-        let hash = self.hash(name);
+    fn look(&self, name: Hashed, mut is_same: impl FnMut(u32) -> bool) -> Result<u32, (usize, u32)> {
         let mask = self.slots.len() - 1;
-        let tag = (hash >> 32) as u32 & !self.positions;
-        #[expect(clippy::cast_possible_truncation, reason = "only the low bits are wanted")]
-        let mut at = hash as usize & mask;
+        let tag = (name.0 >> 32) as u32 & !self.positions;
+        let mut at = self.start(name);
         loop {
             let slot = self.slots[at];
             if slot == 0 {
@@ -68,12 +95,10 @@ impl Index {
         }
     }
 
-    fn hash(&self, name: &str) -> u64 {
-        if name.is_ascii() {
-            hash(self.seed, name.as_bytes())
-        } else {
-            hash(self.seed, folded(name).as_bytes())
-        }
+    /// Returns the first slot that may hold a name.
+    #[expect(clippy::cast_possible_truncation, reason = "only the low bits are wanted")]
+    fn start(&self, name: Hashed) -> usize {
+        name.0 as usize & (self.slots.len() - 1)
     }
 }
 
@@ -127,14 +152,14 @@ mod tests {
         ) {
             let mut index = Index::for_names(names.len());
             for (position, name) in (0..).zip(&names) {
-                let before = index.insert(name, position, |at| same(&names[at as usize], name));
+                let before = index.insert(index.hash(name), position, |at| same(&names[at as usize], name));
                 let first = names.iter().position(|first| fold(first) == fold(name)).unwrap();
                 let expected = (first < position as usize).then(|| u32::try_from(first).unwrap());
                 prop_assert_eq!(before, expected);
             }
             for name in names.iter().chain([&other]) {
                 let name = name.to_uppercase();
-                let found = index.find(&name, |at| same(&names[at as usize], &name));
+                let found = index.find(index.hash(&name), |at| same(&names[at as usize], &name));
                 let first = names.iter().position(|first| fold(first) == fold(&name));
                 prop_assert_eq!(found.map(|at| at as usize), first);
             }

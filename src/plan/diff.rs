@@ -28,7 +28,8 @@ pub(super) fn diff(
     now: Now,
 ) -> Found {
     let mut diff = Diff::new(desired, live, memory, policy, now);
-    for (entry, account) in resolved.found() {
+    diff.found.summary.unchanged = resolved.unchanged();
+    for (entry, account) in resolved.differing() {
         diff.compare(entry, account);
     }
     // As a person looks for them; so far they stand as in the files.
@@ -113,12 +114,9 @@ impl<'a> Diff<'a> {
 }
 
 impl Diff<'_> {
+    /// Looks at an entry whose account is not as it should be.
     fn compare(&mut self, entry: EntryRef<'_>, account: AccountRef<'_>) {
         let want = entry.access_on(self.today);
-        if account.state.is(want) {
-            self.found.summary.unchanged += 1;
-            return;
-        }
         if let State::Unreadable(why) = account.state {
             self.found.unsatisfied.push(fold(entry.name));
             let origin = Some(self.desired.origin(entry));

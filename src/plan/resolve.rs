@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
+
 use super::memory::Memory;
 use super::policy::{Missing, Policy};
 use super::{Blocked, BlockedBecause, PlanId};
@@ -80,21 +82,41 @@ pub(super) struct Resolved<'a> {
     pub(super) bind: Vec<(String, AccountId)>,
 }
 
-/// The position of the one account that an entry means, if it is to be acted on. There is one for every entry, so
-/// it is kept small.
+/// The position of the one account that an entry means, if it is to be acted on, and whether there is anything to do.
+/// There is one for every entry, so it is kept small.
 #[derive(Clone, Copy)]
 struct Meaning(u32);
 
 impl Meaning {
     const NONE: Self = Self(u32::MAX);
+    /// Set where the account is as the entry wants it. Positions have 31 bits.
+    const AS_WANTED: u32 = 1 << 31;
+
+    fn new(entry: EntryRef<'_>, account: AccountRef<'_>, today: Date) -> Self {
+        let as_wanted = if account.state.is(entry.access_on(today)) { Self::AS_WANTED } else { 0 };
+        Self(account.position() | as_wanted)
+    }
+
+    fn account(self, live: &Live) -> Option<AccountRef<'_>> {
+        (self.0 != Self::NONE.0).then(|| live.at(self.0 & !Self::AS_WANTED))
+    }
+
+    fn is_as_wanted(self) -> bool {
+        self.0 != Self::NONE.0 && self.0 & Self::AS_WANTED != 0
+    }
 }
 
 impl<'a> Resolved<'a> {
-    /// Iterates over the entries with their one account, in the order in which they are written.
-    pub(super) fn found(&self) -> impl Iterator<Item = (EntryRef<'a>, AccountRef<'a>)> {
-        let live = self.live;
-        let pairs = self.desired.as_written().zip(&self.meanings);
-        pairs.filter(|(_, meaning)| meaning.0 != Meaning::NONE.0).map(|(entry, at)| (entry, live.at(at.0)))
+    /// Counts the entries whose one account is as they want it.
+    pub(super) fn unchanged(&self) -> u64 {
+        self.meanings.iter().filter(|meaning| meaning.is_as_wanted()).count() as u64
+    }
+
+    /// Iterates over the entries whose one account is not as they want it, in the order in which they are written.
+    pub(super) fn differing(&self) -> impl Iterator<Item = (EntryRef<'a>, AccountRef<'a>)> {
+        let (desired, live) = (self.desired, self.live);
+        let differing = (0..).zip(&self.meanings).filter(|(_, meaning)| !meaning.is_as_wanted());
+        differing.filter_map(move |(number, meaning)| Some((desired.at(number), meaning.account(live)?)))
     }
 }
 
@@ -106,6 +128,7 @@ pub(super) fn resolve<'a>(
     policy: &Policy,
     now: Now,
 ) -> Resolved<'a> {
+    let today = policy.timezone.to_datetime(now.wall).date();
     let mut resolved = Resolved {
         desired,
         live,
@@ -118,38 +141,42 @@ pub(super) fn resolve<'a>(
     let (mut once, mut twice) = (AccountSet::of(live), AccountSet::of(live));
     // Entries that need a second look, once it is known what all the others mean.
     let mut unclear = Vec::new();
-    for (number, entry) in desired.as_written().enumerate() {
-        let mut meaning = Meaning::NONE;
-        match live.resolve(entry.name) {
-            Match::None => resolved.missing(entry, memory, policy),
-            Match::One(account) => {
-                meaning = Meaning(account.position());
-                resolved.named.insert(account);
-                if !once.insert(account) {
-                    twice.insert(account);
+    live.resolve_all(
+        desired.as_written(),
+        |entry| entry.name,
+        |entry, means| {
+            let mut meaning = Meaning::NONE;
+            match means {
+                Match::None => resolved.missing(entry, memory, policy),
+                Match::One(account) => {
+                    meaning = Meaning::new(entry, account, today);
+                    resolved.named.insert(account);
+                    if !once.insert(account) {
+                        twice.insert(account);
+                    }
+                    if scope.are_out.contains(account) || !is_plain(entry, account, memory) {
+                        unclear.push((resolved.meanings.len(), entry));
+                    }
                 }
-                if scope.are_out.contains(account) || !is_plain(entry, account, memory) {
-                    unclear.push((number, entry));
+                Match::Many(candidates) => {
+                    for account in &candidates {
+                        resolved.named.insert(*account);
+                    }
+                    let shown = candidates
+                        .iter()
+                        .map(|account| (account.account_id(), account.name.to_owned()))
+                        .collect();
+                    resolved.block(entry, BlockedBecause::Ambiguous(shown));
                 }
             }
-            Match::Many(candidates) => {
-                for account in &candidates {
-                    resolved.named.insert(*account);
-                }
-                let shown = candidates
-                    .iter()
-                    .map(|account| (account.account_id(), account.name.to_owned()))
-                    .collect();
-                resolved.block(entry, BlockedBecause::Ambiguous(shown));
-            }
-        }
-        resolved.meanings.push(meaning);
-    }
+            resolved.meanings.push(meaning);
+        },
+    );
     let doubled = resolved.doubled(&twice);
     for (number, entry) in doubled.values().flatten().copied().chain(unclear) {
         let meaning = std::mem::replace(&mut resolved.meanings[number], Meaning::NONE);
         // One that is doubled is blocked already when it comes again.
-        let Some(account) = (meaning.0 != Meaning::NONE.0).then(|| live.at(meaning.0)) else { continue };
+        let Some(account) = meaning.account(live) else { continue };
         if let Some(why) = scope.refusal(account) {
             resolved.block(entry, why);
         } else if let Some(entries) = doubled.get(account.id) {
@@ -197,8 +224,8 @@ impl<'a> Resolved<'a> {
             return doubled;
         }
         for (number, (entry, meaning)) in self.desired.as_written().zip(&self.meanings).enumerate() {
-            if meaning.0 != Meaning::NONE.0 && twice.contains(self.live.at(meaning.0)) {
-                doubled.entry(self.live.at(meaning.0).id).or_default().push((number, entry));
+            if let Some(account) = meaning.account(self.live).filter(|account| twice.contains(*account)) {
+                doubled.entry(account.id).or_default().push((number, entry));
             }
         }
         for entries in doubled.values_mut() {

@@ -14,6 +14,7 @@ mod daemon;
 mod examples;
 mod exit_codes;
 mod fmt;
+mod footprint;
 mod formats;
 mod git_source;
 mod guards;

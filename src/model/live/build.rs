@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use super::{DuplicateAccount, Live, byte_of};
 use crate::model::{AccountId, State};
-use crate::name::{Index, same};
+use crate::name::{Hashed, Index, TOGETHER, same};
 
 /// Takes accounts one after the other, as a store lists them.
 #[derive(Debug)]
@@ -99,22 +99,35 @@ impl LiveBuilder {
             in_order: self.in_order,
         };
         let mut names = std::mem::replace(&mut live.names, Index::for_names(0));
-        for position in 0..live.count() {
-            let (first, last) = live.range(position);
-            let id = live.text(first);
-            // Ids compare byte by byte, names do not.
-            if names.insert(id, position, |before| live.id(before) == id).is_some() {
-                return Err(DuplicateAccount(AccountId::new(id)));
-            }
-            for at in first + 1..last {
-                let name = live.text(at);
-                if !(first..at).any(|before| same(live.text(before), name)) {
-                    names.insert(name, position, |_| false);
-                }
+        let mut hashed = Vec::with_capacity(TOGETHER);
+        for first in (0..live.count()).step_by(TOGETHER) {
+            let block = first..live.count().min(first.saturating_add(number(TOGETHER)));
+            hashed.extend(block.clone().map(|position| names.hash(live.id(position))));
+            names.fetch(hashed.iter().copied());
+            for (position, id) in block.zip(hashed.drain(..)) {
+                live.index(&mut names, position, id)?;
             }
         }
         live.names = names;
         Ok(live)
+    }
+}
+
+impl Live {
+    fn index(&self, names: &mut Index, position: u32, hashed: Hashed) -> Result<(), DuplicateAccount> {
+        let (first, last) = self.range(position);
+        let id = self.text(first);
+        // Ids compare byte by byte, names do not.
+        if names.insert(hashed, position, |before| self.id(before) == id).is_some() {
+            return Err(DuplicateAccount(AccountId::new(id)));
+        }
+        for at in first + 1..last {
+            let name = self.text(at);
+            if !(first..at).any(|before| same(self.text(before), name)) {
+                names.insert(names.hash(name), position, |_| false);
+            }
+        }
+        Ok(())
     }
 }
 

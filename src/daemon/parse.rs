@@ -1,0 +1,142 @@
+//! From the files of a directory to its desired state: several files at once, and none again that has not changed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use crate::desired::{self, Desired, Parsed, SourceFile};
+use crate::diagnostic::Diagnostic;
+use crate::model::Digest;
+
+/// Files smaller than this together are parsed faster than a thread begins.
+const WORTH_A_THREAD: usize = 256 << 10;
+
+/// Parses files and remembers the last good desired state of each directory.
+#[derive(Debug, Default)]
+pub struct Parsing {
+    last: Mutex<BTreeMap<PathBuf, Desired>>,
+}
+
+impl Parsing {
+    /// Turns the files of a directory into its desired state. A file that is byte for byte as it was is not parsed
+    /// again, and if all are, the state is the one that there was.
+    ///
+    /// # Errors
+    /// Every problem of every file.
+    pub fn read(&self, directory: &Path, files: Vec<SourceFile>) -> Result<Desired, Vec<Diagnostic>> {
+        let last = self.last().get(directory).cloned().unwrap_or_default();
+        let count = files.len();
+        let (mut parsed, mut changed) = (Vec::with_capacity(count), Vec::new());
+        for file in files {
+            match last.parsed(&file) {
+                Some(known) => parsed.push(known),
+                None => changed.push(file),
+            }
+        }
+        if changed.is_empty() && count > 0 && last.files().count() == count {
+            return Ok(last);
+        }
+        parsed.extend(at_once(changed));
+        let desired = desired::assemble(parsed)?;
+        self.last().insert(directory.to_owned(), desired.clone());
+        Ok(desired)
+    }
+
+    /// Returns the last good desired state of a directory, if it has this digest.
+    pub fn known(&self, directory: &Path, digest: Digest) -> Option<Desired> {
+        self.last().get(directory).filter(|last| last.digest() == digest).cloned()
+    }
+
+    fn last(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Desired>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Parses files on as many threads as there are processors, in any order.
+fn at_once(files: Vec<SourceFile>) -> Vec<Parsed> {
+    let size: usize = files.iter().map(|file| file.bytes.len()).sum();
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(files.len());
+    if threads < 2 || size < WORTH_A_THREAD {
+        return files.into_iter().map(desired::parse).collect();
+    }
+    let rest = Mutex::new(files.into_iter());
+    let next = || rest.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || std::iter::from_fn(next).map(desired::parse).collect::<Vec<_>>();
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut parsed = work();
+        for other in others {
+            match other.join() {
+                Ok(more) => parsed.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        parsed
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, text: &str) -> SourceFile {
+        SourceFile { path: path.to_owned(), bytes: text.as_bytes().to_vec() }
+    }
+
+    fn many(count: usize) -> Vec<SourceFile> {
+        let users = |file| {
+            (0..400).map(move |user| format!("  user{user}-of-{file}@a-long-domain.example: enabled\n"))
+        };
+        let text = |file| format!("pop3:\n{}", users(file).collect::<String>());
+        (0..count).map(|number| file(&format!("{number:03}.yaml"), &text(number))).collect()
+    }
+
+    #[test]
+    fn many_files_at_once_are_the_same_as_one_after_the_other() {
+        let files = many(40);
+        let desired = Parsing::default().read(Path::new("d"), files.clone()).unwrap();
+        let one_by_one = desired::read(files).unwrap();
+        assert_eq!(desired, one_by_one);
+        assert!(desired.iter().eq(one_by_one.iter()));
+        let origins =
+            |desired: &Desired| desired.iter().map(|entry| desired.origin(entry)).collect::<Vec<_>>();
+        assert_eq!(origins(&desired), origins(&one_by_one));
+    }
+
+    #[test]
+    fn the_problems_of_all_files_are_told_in_order() {
+        let mut files = many(40);
+        files[7] = file("007.yaml", "pop3:\n  a: on\n");
+        files[30] = file("030.yaml", "pop3:\n  user1-of-3@a-long-domain.example: enabled\n");
+        let problems = Parsing::default().read(Path::new("d"), files.clone()).unwrap_err();
+        assert_eq!(problems, desired::read(files).unwrap_err());
+        assert_eq!(problems.len(), 2);
+    }
+
+    #[test]
+    fn only_what_changed_is_parsed_again() {
+        let parsing = Parsing::default();
+        let read = |files: &[SourceFile]| parsing.read(Path::new("d"), files.to_vec()).unwrap();
+        let mut files = many(3);
+        let first = read(&files);
+        let is_same = |one: &Desired, other: &Desired, file: &SourceFile| {
+            one.parsed(file).zip(other.parsed(file)).is_some_and(|(one, other)| one.is_same(&other))
+        };
+        assert!(files.iter().all(|file| is_same(&first, &read(&files), file)));
+        files[1] = file("001.yaml", "pop3:\n  new: disabled\n");
+        let second = read(&files);
+        assert_eq!(second, desired::read(files.clone()).unwrap());
+        assert!(is_same(&first, &second, &files[0]) && !is_same(&first, &second, &files[1]));
+        files.remove(0);
+        let third = read(&files);
+        assert_eq!(third, desired::read(files.clone()).unwrap());
+        assert_eq!(parsing.known(Path::new("d"), third.digest()), Some(third));
+        assert_eq!(parsing.known(Path::new("d"), first.digest()), None);
+        assert!(
+            parsing.read(Path::new("d"), Vec::new()).is_err(),
+            "no file at all is an error, whatever there was"
+        );
+        assert!(parsing.read(Path::new("other"), vec![file("a.yaml", "pop3: {}")]).unwrap().is_empty());
+    }
+}
