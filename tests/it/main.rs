@@ -9,6 +9,7 @@ mod contract;
 mod crash;
 mod daemon;
 mod examples;
+mod exchange;
 mod history;
 mod journal;
 mod layouts;
