@@ -1,6 +1,7 @@
 //! Exchange: the client of PowerShell remoting and the store, against the protocol double.
 
 mod client;
+mod store;
 
 use popgate::psrp::{Auth, Client, Endpoint};
 use popgate::secret::Secret;
