@@ -140,7 +140,7 @@ fn the_services_restart_over_winrm_and_jea() {
         assert_ne!(seen[1]["output"][0]["StartTime"], seen[3]["output"][0]["StartTime"], "another process");
         assert_eq!(seen[1]["output"][1]["StartTime"], seen[3]["output"][1]["StartTime"], "the same process");
     }
-    endpoint["configuration"] = json!("PopgateServices");
+    endpoint["configuration"] = json!("Popgate");
     let hidden = witness(&endpoint, &pipelines, None);
     assert_eq!(hidden[1]["ending"]["failed"]["reason"], "CommandNotFoundException");
     assert_eq!(hidden[0], pypsrp[0]);
