@@ -11,10 +11,11 @@ use super::window::Kind;
 use super::{Activity, Engine, Goal, PendingRecords};
 use crate::desired::Desired;
 use crate::journal::entry::Record;
-use crate::model::{Live, Now};
+use crate::model::{Fault, Live, Now};
 use crate::name::fold;
 use crate::plan::memory::{APPROVAL_LASTS, Approval};
 use crate::plan::{self, Change, Plan, Planned};
+use crate::services::ServiceError;
 use crate::stores::StoreError;
 
 /// How often a goal that ends looks at files that keep moving, and how often it plans again.
@@ -223,12 +224,21 @@ impl Engine {
     }
 
     fn live_failed(&mut self, name: &str, error: &StoreError, now: Now) {
-        let why = match &error.help {
-            Some(help) => format!("{error}; {help}"),
-            None => error.to_string(),
+        self.cannot_go_on(name, &error.what, error.help.as_deref(), &error.fault, now);
+    }
+
+    /// The instances of a service could not be found, and without them no batch begins.
+    pub(super) fn service_unfound(&mut self, name: &str, error: &ServiceError, now: Now) {
+        self.cannot_go_on(name, &error.what, error.help.as_deref(), &error.fault, now);
+    }
+
+    fn cannot_go_on(&mut self, name: &str, what: &str, help: Option<&str>, fault: &Fault, now: Now) {
+        let why = match help {
+            Some(help) => format!("{what}; {help}"),
+            None => what.to_owned(),
         };
-        let asked = match error.fault {
-            crate::model::Fault::Transient { retry_after } => retry_after,
+        let asked = match fault {
+            Fault::Transient { retry_after } => *retry_after,
             _ => None,
         };
         let jitter = self.jitter.draw();

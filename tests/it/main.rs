@@ -8,6 +8,7 @@ mod commands;
 mod contract;
 mod crash;
 mod daemon;
+mod double;
 mod examples;
 mod exchange;
 mod history;

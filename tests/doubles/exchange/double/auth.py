@@ -10,8 +10,10 @@ Verdict = collections.namedtuple("Verdict", "user challenges")
 class Authenticator:
     """The authentication of one connection. Basic comes with each request; Negotiate is said once."""
 
-    def __init__(self, world, tls):
+    def __init__(self, world, tls, address):
         self.world = world
+        # A client may have meant either; the ticket says which, but only to the one that is meant.
+        self.hosts = ("localhost", address)
         self.tls = tls
         self.methods = [name.casefold() for name in world.scenario.get("auth", ["basic"])]
         self.context = None
@@ -54,14 +56,18 @@ class Authenticator:
         # Imported late: the library is not needed for Basic.
         import spnego
 
-        if self.context is None or self.context.complete:
-            self.context = spnego.server(hostname=None, service=None, protocol=scheme,
-                                         options=spnego.NegotiateOptions.use_gssapi)
-        try:
-            token = self.context.step(base64.b64decode(text.strip()))
-        except spnego.exceptions.SpnegoError as problem:
+        token = None
+        for host in self.hosts if self.context is None or self.context.complete else [None]:
+            if host is not None:
+                self.context = spnego.server(hostname=host, service="HTTP", protocol=scheme)
+            try:
+                token = self.context.step(base64.b64decode(text.strip()))
+                break
+            except spnego.exceptions.SpnegoError as problem:
+                said = str(problem)
+        else:
             self.context = None
-            self.world.note("gss", error=str(problem))
+            self.world.note("gss", error=said)
             return Verdict(None, self.challenges())
         answer = [f"{scheme.capitalize()} {base64.b64encode(token).decode()}"] if token else []
         if not self.context.complete:

@@ -10,7 +10,7 @@ from .topology import (
     GetServerComponentState,
     SetAdServerSettings,
 )
-from .windows import GetDate, GetProcess, GetService, RestartService
+from .windows import GetCimInstance, GetDate, GetProcess, GetService, RestartService
 
 RESTRICTED = [GetCommand, SelectObject, MeasureObject, OutDefault]
 
@@ -30,8 +30,9 @@ EXCHANGE = Endpoint("exchange", ("/powershell", "/powershell/"), PREFIX + "Micro
     GetCasMailbox, SetCasMailbox, GetExchangeServer, GetServerComponentState, GetAdServerSettings, SetAdServerSettings,
     GetDomainController, GetPowerShellVirtualDirectory])
 WINRM = Endpoint("winrm", ("/wsman",), PREFIX + "Microsoft.PowerShell",
-                 RESTRICTED + [GetService, RestartService, GetProcess, GetDate])
-JEA = Endpoint("jea", ("/wsman",), PREFIX + "PopgateServices", RESTRICTED + [GetService, RestartService, GetProcess])
+                 RESTRICTED + [GetService, RestartService, GetProcess, GetCimInstance, GetDate])
+JEA = Endpoint("jea", ("/wsman",), PREFIX + "Popgate",
+               RESTRICTED + [GetService, RestartService, GetProcess, GetCimInstance, GetDate])
 
 ALL = (EXCHANGE, WINRM, JEA)
 

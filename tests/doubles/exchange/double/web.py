@@ -5,8 +5,8 @@ import http.client
 import io
 import socket
 import socketserver
-import ssl
 import threading
+import traceback
 
 from . import endpoints, sealing
 from .auth import Authenticator
@@ -43,7 +43,7 @@ class Connection(socketserver.BaseRequestHandler):
         if self.server.tls:
             self.request = self.server.tls.wrap_socket(self.request, server_side=True)
         self.reader = self.request.makefile("rb", 65536)
-        self.auth = Authenticator(self.server.world, self.server.tls is not None)
+        self.auth = Authenticator(self.server.world, self.server.tls is not None, self.server.exchange.address)
 
     def handle(self):
         server = self.server.exchange
@@ -61,8 +61,10 @@ class Connection(socketserver.BaseRequestHandler):
                 self.one(method, path, headers, body)
                 if server.down or headers.get("Connection", "").casefold() == "close":
                     return
-        except (Broken, OSError, ssl.SSLError, ValueError):
+        except (Broken, OSError):
             return
+        except Exception:
+            traceback.print_exc()
 
     def one(self, method, path, headers, body):
         if not endpoints.is_path(path):

@@ -1,9 +1,10 @@
 """The cmdlets of a server's own WinRM endpoint: services and processes."""
 
 import datetime
+import re
 import time
 
-from psrpcore.types import ErrorCategory, PSInt
+from psrpcore.types import ErrorCategory, PSInt, PSUInt
 
 from . import records
 from .directory import matches
@@ -12,6 +13,8 @@ from .servers import DISPLAY, PROCESS
 
 SERVICE = ["System.ServiceProcess.ServiceController", "System.ComponentModel.Component", "System.MarshalByRefObject",
            "System.Object"]
+CIM = ["Microsoft.Management.Infrastructure.CimInstance#root/cimv2/Win32_Service",
+       "Microsoft.Management.Infrastructure.CimInstance#root/cimv2/Win32_BaseService", "System.Object"]
 STATUS = {"Stopped": 1, "StartPending": 2, "StopPending": 3, "Running": 4}
 STATUS_TYPE = "System.ServiceProcess.ServiceControllerStatus"
 
@@ -100,21 +103,49 @@ class GetProcess(Cmdlet):
 
     def process(self, given):
         self.session.wait()
-        names = [str(given)] if given is not None else self.bound.get("Name") or ["*"]
+        wanted = self.bound.get("Id")
+        names = [str(given)] if given is not None else wanted or self.bound.get("Name") or ["*"]
         for name in names:
-            hits = [service for service in self.session.server.services
-                    if service.status == "Running" and matches(name, PROCESS[service.name])]
+            hits = [service for service in self.session.server.services if service.status == "Running"
+                    and (str(service.pid) == name if wanted else matches(name, PROCESS[service.name]))]
             if not hits and "*" not in name:
+                kind = "process identifier" if wanted else "name"
                 self.session.error(records.record(
-                    f"Cannot find a process with the name \"{name}\". Verify the process name and call the cmdlet again.",
+                    f"Cannot find a process with the {kind} \"{name}\". Verify the process and call the cmdlet again.",
                     "Microsoft.PowerShell.Commands.ProcessCommandException", category=ErrorCategory.ObjectNotFound,
-                    activity=self.name, target=name, target_type="String",
-                    identifier="NoProcessFoundForGivenName,Microsoft.PowerShell.Commands.GetProcessCommand"))
+                    activity=self.name, target=name, target_type="String" if not wanted else "Int32",
+                    identifier=f"NoProcessFoundForGiven{'Id' if wanted else 'Name'},"
+                               "Microsoft.PowerShell.Commands.GetProcessCommand"))
             for service in hits:
                 yield records.thing(["System.Diagnostics.Process", "System.ComponentModel.Component", "System.Object"], [
                     ("Id", PSInt(service.pid)), ("ProcessName", PROCESS[service.name]), ("Name", PROCESS[service.name]),
                     ("StartTime", records.moment(service.started)), ("HasExited", False), ("MachineName", "."),
                 ], to_string=f"System.Diagnostics.Process ({PROCESS[service.name]})")
+
+
+class GetCimInstance(Cmdlet):
+    """Win32_Service alone, and only the filter that everybody writes: a name, or a pattern of one."""
+
+    name = "Get-CimInstance"
+    parameters = {"ClassName": ("string", 0, False), "Filter": ("string", None, False),
+                  "Property": ("strings", None, False)}
+
+    def process(self, given):
+        self.session.wait()
+        if str(self.bound.get("ClassName")).casefold() != "win32_service":
+            raise records.Terminate(records.record(
+                "Invalid class ", "Microsoft.Management.Infrastructure.CimException", activity=self.name,
+                category=ErrorCategory.MetadataError, target="root\\cimv2",
+                identifier="HRESULT 0x80041010,Microsoft.Management.Infrastructure.CimCmdlets.GetCimInstanceCommand"))
+        pattern = re.search(r"Name\s*(?:=|LIKE)\s*'([^']*)'", self.bound.get("Filter", "Name LIKE '%'"), re.I)[1]
+        for service in self.session.server.services:
+            if matches(pattern.replace("%", "*"), service.name):
+                running = service.status == "Running"
+                yield records.thing(CIM, [
+                    ("Name", service.name), ("DisplayName", DISPLAY[service.name]), ("State", service.status),
+                    ("StartMode", "Manual"), ("Started", running), ("ExitCode", PSUInt(0)),
+                    ("ProcessId", PSUInt(service.pid if running else 0)), ("SystemName", self.session.server.name),
+                ], to_string=f"Win32_Service: {DISPLAY[service.name]} (Name = \"{service.name}\")")
 
 
 class GetDate(Cmdlet):
