@@ -252,6 +252,8 @@ async fn answers_that_break_off_are_compressed_or_strange_are_errors_of_their_ow
         let error = last.unwrap_or_else(|| panic!("{fault}: nothing happened"));
         assert!(fits(&error.kind) && error.what.contains(words), "{fault}: {error:?}");
         drop(session);
+        // Its goodbye would use up the next fault.
+        popgate::psrp::farewell(Duration::from_secs(5)).await;
         double.control("/server", &json!({"of": "EX01", "down": false}));
     }
 }
