@@ -161,3 +161,6 @@ impl Heard {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

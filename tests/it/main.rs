@@ -10,6 +10,7 @@ mod crash;
 mod daemon;
 mod double;
 mod examples;
+mod exchange;
 mod history;
 mod journal;
 mod layouts;
