@@ -10,12 +10,14 @@ pub mod store;
 
 mod check;
 mod duration;
+mod farm;
 mod hidden;
 mod load;
 mod nearest;
 mod piece;
 mod policy;
 mod problems;
+mod remoting;
 mod root;
 mod schema;
 mod written;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::services::{Service, announce, command, dovecot, manual, none, systemd};
+use crate::services::{Service, announce, command, dovecot, exchange, manual, none, systemd};
 use crate::settings::service::{DovecotAction, ServiceSettings};
 use crate::settings::store::{SqlValue, Sqlite, StoreSettings};
 use crate::stores::sql::{self, sqlite};
@@ -78,6 +78,7 @@ fn boxed(settings: &ServiceSettings) -> Box<dyn Service> {
                 timeout: *timeout,
             })
         }
+        ServiceSettings::Exchange(farm) => Box::new(exchange::Exchange::new((**farm).clone())),
         ServiceSettings::Manual { of, instructions } => {
             let of = of.as_deref().map(boxed);
             Box::new(manual::Manual::new(of).with_instructions(instructions.clone()))

@@ -13,7 +13,7 @@ use super::piece::{Fields, Piece, doubled, from};
 use super::policy::{self, set, too_early};
 use super::problems::{Problems, shown};
 use super::written::{self, Node, Value};
-use super::{LogFormat, Settings, Target, Watch, codes, schema, service, source, store};
+use super::{LogFormat, ServiceSettings, Settings, Target, Watch, codes, schema, service, source, store};
 use crate::diagnostic::Diagnostic;
 use crate::model::Digest;
 
@@ -221,7 +221,16 @@ fn target(of: Piece<'_>, base: &Path, timezone: &TimeZone, problems: &mut Proble
     let service = fields.need("service", help, problems);
     let source = desired.and_then(|field| source::read(field, base, problems));
     let settings = store.and_then(|field| store::read(field, base, problems));
-    let service = service.and_then(|field| service::read(field, base, problems));
+    let organisation = settings.as_ref().and_then(|store| store.organisation());
+    let service_field = service;
+    let service = service.and_then(|field| service::read(field, organisation, base, problems));
+    if let (Some(field), Some(true), None) =
+        (service_field, service.as_ref().map(ServiceSettings::needs_windows), fields.get("windows"))
+    {
+        problems
+            .error(codes::NO_WINDOW, field.key, "Exchange without `windows`: when may its services be restarted?")
+            .help("write `windows: [{allow: restarts, at: \"22:00-02:00\"}]`, or `windows: always`");
+    }
     let rules = policy::read(fields, timezone, problems);
     let target = Target::new(of.name, source?, settings?, service?, rules, timezone);
     Some(Placed { desired: desired?.node.at, store: store?.node.at, target })

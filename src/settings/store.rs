@@ -10,6 +10,7 @@ use super::problems::{Problems, shown};
 use super::schema;
 use super::written::{Node, Value};
 use crate::plan::policy::Missing;
+use crate::psrp::Endpoint;
 
 /// How long a store waits for another writer, unless the settings say otherwise.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -74,6 +75,13 @@ impl StoreSettings {
     pub fn missing(&self) -> Missing {
         match self {
             Self::Sqlite(sqlite) => sqlite.missing,
+        }
+    }
+
+    /// Returns the endpoint of the organisation, if the store is Exchange.
+    pub(super) fn organisation(&self) -> Option<&Endpoint> {
+        match self {
+            Self::Sqlite(_) => None,
         }
     }
 

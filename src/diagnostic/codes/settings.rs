@@ -87,7 +87,10 @@ codes! {
     EMPTY_COMMAND = 152, "An empty command",
         "A command is a list of at least one word, its program.";
     BAD_MANUAL = 153, "A manual service of something that is never restarted by popgate",
-        "`of` names the service that a person restarts: `command`, `systemd` or `dovecot`.";
+        "`of` names the service that a person restarts: `command`, `dovecot`, `exchange` or `systemd`.";
+    NO_WINDOW = 154, "Exchange without windows",
+        "A restart of Exchange's services ends the POP3 sessions of everybody on a server. Say when that may be: \
+         windows, or `windows: always`.";
     INLINE_SECRET = 160, "A secret written into the settings",
         "Settings are copied, shown and committed. Write where the secret is to be found, and change it: it was \
          readable here.";
@@ -98,4 +101,7 @@ codes! {
          the repository.";
     BAD_ADDRESS = 171, "Not an address to listen on",
         "An IP address and a port: `127.0.0.1:9477` or `[::1]:9477`.";
+    BAD_URL = 172, "Not a URL of an endpoint",
+        "`https://` or `http://` and a host, without a name or a password in it. Basic authentication needs TLS, and a URL \
+         for several servers has `{server}` where the name belongs.";
 }

@@ -69,6 +69,8 @@ def change_server(world, asked):
     server = world.server(asked["of"])
     if "PopProxy" in asked:
         server.components["PopProxy"] = asked["PopProxy"]
+    if asked.get("serve"):
+        server.ready_at = 0.0
     for key in ("down", "banner", "banner_delay", "hide_processes"):
         if key in asked:
             setattr(server, key, asked[key])
