@@ -39,9 +39,8 @@ pub(super) fn read(
     let name = fields
         .get("configuration")
         .map_or_else(|| Some(CONFIGURATION.to_owned()), |field| remoting::configuration(field, problems));
-    let remote = name.and_then(|name| {
-        remoting::endpoint(fields, URL, &name, organisation.as_ref(), base, problems)
-    });
+    let remote =
+        name.and_then(|name| remoting::endpoint(fields, URL, &name, organisation.as_ref(), base, problems));
     let auth = remote.as_ref().map(|remote| &remote.auth);
     let written = fields.get("url");
     let url = written.map_or_else(|| Some(URL.to_owned()), |field| remoting::url(field, auth, problems));
@@ -119,7 +118,11 @@ fn read_servers(
         };
         if servers.iter().any(|other| other.name.eq_ignore_ascii_case(&server.name)) {
             problems
-                .error(codes::DOUBLED_FIELD, item.node.at, format!("the server `{}` is listed twice", server.name))
+                .error(
+                    codes::DOUBLED_FIELD,
+                    item.node.at,
+                    format!("the server `{}` is listed twice", server.name),
+                )
                 .help("keep one of the two");
         } else {
             servers.push(server);
@@ -138,7 +141,9 @@ fn read_server(
         return Some(Server { host: name.clone(), name, url: None });
     }
     let fields = Fields::open(item, schema::SERVER, problems)?;
-    let name = fields.need("name", "write for example `name: ex01`", problems).and_then(|field| host(field, problems));
+    let name = fields
+        .need("name", "write for example `name: ex01`", problems)
+        .and_then(|field| host(field, problems));
     let host_field = fields.get("host");
     let address = host_field.and_then(|field| host(field, problems));
     let url_field = fields.get("url");

@@ -77,7 +77,7 @@ pub(super) static TARGET: &[Field] = &[
     ),
     needed("store", Shape::Tagged(STORES), "The live mail system."),
     needed("service", Shape::Tagged(SERVICES), "What must learn that access changed."),
-    field("refresh", Shape::Duration, "How often the store is read again. Default: 60s"),
+    field("refresh", Shape::Duration, "How often the store is read again. Default: 60s, Exchange 1h"),
     field(
         "unlisted",
         Shape::Words(&["keep", "disable"]),
@@ -120,7 +120,7 @@ pub(super) static VERIFY: &[Field] =
     &[needed("allowed_signers", Shape::Text, "File of allowed signers, as ssh-keygen(1) reads it.")];
 
 /// The stores that are built in.
-pub(super) static STORES: &[(&str, &[Field])] = &[("sqlite", SQLITE)];
+pub(super) static STORES: &[(&str, &[Field])] = &[("exchange", EXCHANGE), ("sqlite", SQLITE)];
 
 pub(super) static SQLITE: &[Field] = &[
     TYPE,
@@ -169,8 +169,12 @@ pub(super) static SERVICES: &[(&str, &[Field])] = &[
 ];
 
 /// The services that a person can restart.
-static RESTARTABLE: &[(&str, &[Field])] =
-    &[("command", COMMAND_SERVICE), ("dovecot", DOVECOT), ("exchange", EXCHANGE_SERVICE), ("systemd", SYSTEMD)];
+static RESTARTABLE: &[(&str, &[Field])] = &[
+    ("command", COMMAND_SERVICE),
+    ("dovecot", DOVECOT),
+    ("exchange", EXCHANGE_SERVICE),
+    ("systemd", SYSTEMD),
+];
 
 pub(super) static ANNOUNCE: &[Field] =
     &[TYPE, field("service", Shape::Text, "The name in the line that says what would happen. Default: POP3")];
@@ -211,10 +215,15 @@ const USERNAME: Field = field(
     "The account, such as svc-popgate@CONTOSO.EXAMPLE. Needed with `auth: basic`. Default: that of the keytab or ticket",
 );
 const PASSWORD: Field = field("password", SECRET, "Where its password is found.");
-const KEYTAB: Field = field("keytab", Shape::Text, "The file with its Kerberos keys. Default: a ticket that is there");
-const SERVICE_HOST: Field =
-    field("service_host", Shape::Text, "The host in the Kerberos name of the service. Default: that of the URL");
-const CA_FILE: Field = field("ca_file", Shape::Text, "Authorities to trust, in PEM. Default: those of this machine");
+const KEYTAB: Field =
+    field("keytab", Shape::Text, "The file with its Kerberos keys. Default: a ticket that is there");
+const SERVICE_HOST: Field = field(
+    "service_host",
+    Shape::Text,
+    "The host in the Kerberos name of the service. Default: that of the URL",
+);
+const CA_FILE: Field =
+    field("ca_file", Shape::Text, "Authorities to trust, in PEM. Default: those of this machine");
 const PIN: Field = field(
     "pin",
     Shape::Any(&[Shape::Text, Shape::List(&Shape::Text, 1)]),
@@ -229,11 +238,48 @@ static WAYS: &[Field] = &[
     field("command", COMMAND, "The command that prints it."),
 ];
 
+pub(super) static EXCHANGE: &[Field] = &[
+    TYPE,
+    needed(
+        "url",
+        Shape::Text,
+        "The endpoint of a server or a farm, such as https://ex01.contoso.example/PowerShell/.",
+    ),
+    field("configuration", Shape::Text, "Its configuration. Default: Microsoft.Exchange"),
+    AUTH,
+    USERNAME,
+    PASSWORD,
+    KEYTAB,
+    SERVICE_HOST,
+    CA_FILE,
+    PIN,
+    field(
+        "scope",
+        Shape::Text,
+        "Which mailboxes: `domain`, `forest`, or those below a unit such as contoso.example/Users. Default: domain",
+    ),
+    field("sessions", Shape::Integer(1, 16), "How many sessions write at once. Default: 4"),
+    field("timeout", Shape::Duration, "How long a read, or one pipeline of writes, may take. Default: 1h"),
+    field(
+        "look_ups",
+        Shape::Integer(0, 10_000),
+        "How many names that are no address may be looked up one by one in a read. Default: 200",
+    ),
+    field(
+        "replication_wait",
+        Shape::Duration,
+        "How long a write may take to reach every domain controller. Default: 15m",
+    ),
+];
+
 pub(super) static EXCHANGE_SERVICE: &[Field] = &[
     TYPE,
     needed(
         "servers",
-        Shape::Any(&[Shape::Words(&["auto"]), Shape::List(&Shape::Any(&[Shape::Text, Shape::Object(SERVER)]), 1)]),
+        Shape::Any(&[
+            Shape::Words(&["auto"]),
+            Shape::List(&Shape::Any(&[Shape::Text, Shape::Object(SERVER)]), 1),
+        ]),
         "The servers: `auto` for all that Exchange names but Edge servers, or a list.",
     ),
     field(
@@ -241,7 +287,11 @@ pub(super) static EXCHANGE_SERVICE: &[Field] = &[
         Shape::Text,
         "The endpoint of each server, with `{server}` for its name. Default: https://{server}:5986/wsman",
     ),
-    field("configuration", Shape::Text, "Its configuration; that of a JEA endpoint, or Default: Microsoft.PowerShell"),
+    field(
+        "configuration",
+        Shape::Text,
+        "Its configuration; that of a JEA endpoint, or Default: Microsoft.PowerShell",
+    ),
     AUTH,
     USERNAME,
     PASSWORD,

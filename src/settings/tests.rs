@@ -6,6 +6,7 @@ mod bad_services;
 mod bad_stores;
 mod good;
 mod on_disk;
+mod organisation;
 mod robust;
 mod schema;
 

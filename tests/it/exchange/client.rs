@@ -6,7 +6,7 @@ use popgate::psrp::{Auth, Client, Command, Ending, Endpoint, Error, Kind, Pipeli
 use serde_json::{Value as Json, json};
 
 use super::{basic, client, endpoint};
-use crate::world::exchange::{Exchange, PASSWORD};
+use crate::world::exchange::Exchange;
 
 fn read_all() -> Pipeline {
     Pipeline::of([Command::new("Get-CASMailbox").with("ResultSize", "Unlimited")])
