@@ -121,7 +121,11 @@ pub(super) fn url(field: Piece<'_>, auth: Option<&Auth>, problems: &mut Problems
     };
     if !tls && matches!(auth, Some(Auth::Basic { .. })) && !is_loopback(host) {
         problems
-            .error(codes::BAD_URL, field.node.at, "Basic authentication over plain HTTP shows the password to everybody")
+            .error(
+                codes::BAD_URL,
+                field.node.at,
+                "Basic authentication over plain HTTP shows the password to everybody",
+            )
             .help("write `https://`, or `auth: kerberos`, which seals what it sends");
         return None;
     }
@@ -131,7 +135,10 @@ pub(super) fn url(field: Piece<'_>, auth: Option<&Auth>, problems: &mut Problems
 fn is_loopback(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     name == "localhost"
-        || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        || name
+            .trim_matches(['[', ']'])
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// Reads the name of a configuration.

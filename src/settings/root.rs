@@ -228,7 +228,11 @@ fn target(of: Piece<'_>, base: &Path, timezone: &TimeZone, problems: &mut Proble
         (service_field, service.as_ref().map(ServiceSettings::needs_windows), fields.get("windows"))
     {
         problems
-            .error(codes::NO_WINDOW, field.key, "Exchange without `windows`: when may its services be restarted?")
+            .error(
+                codes::NO_WINDOW,
+                field.key,
+                "Exchange without `windows`: when may its services be restarted?",
+            )
             .help("write `windows: [{allow: restarts, at: \"22:00-02:00\"}]`, or `windows: always`");
     }
     let rules = policy::read(fields, timezone, problems);

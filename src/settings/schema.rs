@@ -169,8 +169,12 @@ pub(super) static SERVICES: &[(&str, &[Field])] = &[
 ];
 
 /// The services that a person can restart.
-static RESTARTABLE: &[(&str, &[Field])] =
-    &[("command", COMMAND_SERVICE), ("dovecot", DOVECOT), ("exchange", EXCHANGE_SERVICE), ("systemd", SYSTEMD)];
+static RESTARTABLE: &[(&str, &[Field])] = &[
+    ("command", COMMAND_SERVICE),
+    ("dovecot", DOVECOT),
+    ("exchange", EXCHANGE_SERVICE),
+    ("systemd", SYSTEMD),
+];
 
 pub(super) static ANNOUNCE: &[Field] =
     &[TYPE, field("service", Shape::Text, "The name in the line that says what would happen. Default: POP3")];
@@ -211,10 +215,15 @@ const USERNAME: Field = field(
     "The account, such as svc-popgate@CONTOSO.EXAMPLE. Needed with `auth: basic`. Default: that of the keytab or ticket",
 );
 const PASSWORD: Field = field("password", SECRET, "Where its password is found.");
-const KEYTAB: Field = field("keytab", Shape::Text, "The file with its Kerberos keys. Default: a ticket that is there");
-const SERVICE_HOST: Field =
-    field("service_host", Shape::Text, "The host in the Kerberos name of the service. Default: that of the URL");
-const CA_FILE: Field = field("ca_file", Shape::Text, "Authorities to trust, in PEM. Default: those of this machine");
+const KEYTAB: Field =
+    field("keytab", Shape::Text, "The file with its Kerberos keys. Default: a ticket that is there");
+const SERVICE_HOST: Field = field(
+    "service_host",
+    Shape::Text,
+    "The host in the Kerberos name of the service. Default: that of the URL",
+);
+const CA_FILE: Field =
+    field("ca_file", Shape::Text, "Authorities to trust, in PEM. Default: those of this machine");
 const PIN: Field = field(
     "pin",
     Shape::Any(&[Shape::Text, Shape::List(&Shape::Text, 1)]),
@@ -233,7 +242,10 @@ pub(super) static EXCHANGE_SERVICE: &[Field] = &[
     TYPE,
     needed(
         "servers",
-        Shape::Any(&[Shape::Words(&["auto"]), Shape::List(&Shape::Any(&[Shape::Text, Shape::Object(SERVER)]), 1)]),
+        Shape::Any(&[
+            Shape::Words(&["auto"]),
+            Shape::List(&Shape::Any(&[Shape::Text, Shape::Object(SERVER)]), 1),
+        ]),
         "The servers: `auto` for all that Exchange names but Edge servers, or a list.",
     ),
     field(
@@ -241,8 +253,17 @@ pub(super) static EXCHANGE_SERVICE: &[Field] = &[
         Shape::Text,
         "The endpoint of each server, with `{server}` for its name. Default: https://{server}:5986/wsman",
     ),
-    field("configuration", Shape::Text, "Its configuration; that of a JEA endpoint, or Default: Microsoft.PowerShell"),
-    AUTH,
+    field(
+        "configuration",
+        Shape::Text,
+        "Its configuration, such as that of a JEA endpoint. Default: Microsoft.PowerShell",
+    ),
+    field(
+        "auth",
+        Shape::Words(&["kerberos", "basic"]),
+        "How popgate shows who it is: `kerberos`, or `basic` over TLS. Default: the account of the store, if no other is \
+         written",
+    ),
     USERNAME,
     PASSWORD,
     KEYTAB,

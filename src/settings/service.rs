@@ -104,9 +104,9 @@ impl ServiceSettings {
             Self::Command { .. } => Action::Command,
             Self::Dovecot { action: DovecotAction::FlushAndEndSessions, .. } => Action::FlushAndEndSessions,
             Self::Dovecot { action: DovecotAction::Reload, .. } => Action::Reload,
-            Self::Dovecot { action: DovecotAction::Restart, .. } | Self::Exchange(_) | Self::Systemd { .. } => {
-                Action::Restart
-            }
+            Self::Dovecot { action: DovecotAction::Restart, .. }
+            | Self::Exchange(_)
+            | Self::Systemd { .. } => Action::Restart,
             Self::Manual { .. } => Action::Manual,
             Self::None => Action::None,
         }
@@ -173,7 +173,8 @@ pub(super) fn read(
         "dovecot" => Some(dovecot(Fields::open(of, schema::DOVECOT, problems)?, base, problems)),
         "exchange" => {
             let fields = Fields::open(of, schema::EXCHANGE_SERVICE, problems)?;
-            farm::read(fields, organisation, base, problems).map(|farm| ServiceSettings::Exchange(Box::new(farm)))
+            farm::read(fields, organisation, base, problems)
+                .map(|farm| ServiceSettings::Exchange(Box::new(farm)))
         }
         "manual" => Some(manual(Fields::open(of, schema::MANUAL, problems)?, organisation, base, problems)),
         "none" => Fields::open(of, schema::NONE, problems).map(|_| ServiceSettings::None),

@@ -91,8 +91,11 @@ async fn greeting(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<(),
         }
     }
     if !line.starts_with(b"+OK") {
-        let said: String =
-            String::from_utf8_lossy(&line).chars().filter(|character| !character.is_control()).take(80).collect();
+        let said: String = String::from_utf8_lossy(&line)
+            .chars()
+            .filter(|character| !character.is_control())
+            .take(80)
+            .collect();
         return Err(format!("it greets with `{said}`"));
     }
     // Whether it hears the goodbye does not matter.

@@ -95,7 +95,8 @@ impl Exchange {
     }
 
     fn endpoint(&self, server: &Server) -> Endpoint {
-        let url = server.url.clone().unwrap_or_else(|| self.farm.remote.url.replace("{server}", &server.host));
+        let url =
+            server.url.clone().unwrap_or_else(|| self.farm.remote.url.replace("{server}", &server.host));
         Endpoint { url, ..self.farm.remote.clone() }
     }
 
@@ -127,17 +128,17 @@ impl Exchange {
         let found = server::ask(&mut session, doing, &wire::servers()).await;
         server::close(session).await;
         let found: Vec<Found> = found?.iter().filter_map(wire::read_server).collect();
-        let mut servers: Vec<_> = found
-            .into_iter()
-            .map(|found| Server { name: found.name, host: found.fqdn, url: None })
-            .collect();
+        let mut servers: Vec<_> =
+            found.into_iter().map(|found| Server { name: found.name, host: found.fqdn, url: None }).collect();
         servers.sort_unstable();
         servers.dedup();
         if servers.is_empty() {
             return Err(ServiceError {
                 what: format!("{doing}: it names none but Edge servers"),
                 fault: Fault::Denied,
-                help: Some("list them under `servers`, or give the account `View-Only Configuration`".to_owned()),
+                help: Some(
+                    "list them under `servers`, or give the account `View-Only Configuration`".to_owned(),
+                ),
             });
         }
         Ok(servers)
@@ -325,7 +326,10 @@ impl Service for Exchange {
             if Instant::now() >= give_up {
                 self.roll().broke(&server.name, &why);
                 return Err(ServiceError {
-                    what: format!("{} does not serve {:?} after the restart: {why}", server.name, self.farm.ready),
+                    what: format!(
+                        "{} does not serve {:?} after the restart: {why}",
+                        server.name, self.farm.ready
+                    ),
                     fault: Fault::TRANSIENT,
                     help: Some("look at the server; the others are left alone until it serves".to_owned()),
                 });
@@ -346,7 +350,8 @@ impl Service for Exchange {
                  Invoke-Command -ComputerName $_.Fqdn {{ {restart} }} }}"
             )],
             Servers::Listed(servers) => {
-                let line = |server: &Server| format!("Invoke-Command -ComputerName {} {{ {restart} }}", server.host);
+                let line =
+                    |server: &Server| format!("Invoke-Command -ComputerName {} {{ {restart} }}", server.host);
                 servers.iter().map(line).collect()
             }
         }

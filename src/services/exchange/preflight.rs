@@ -9,10 +9,7 @@ use crate::services::{Condition, ServiceError};
 /// A command that is used, the parameters it is used with, and what to do when it cannot be seen.
 type Needed = (&'static str, &'static [&'static str], &'static str);
 
-const WINDOWS: &[Needed] = &[
-    ("Get-Service", &["Name"], JEA),
-    ("Restart-Service", &["Name"], JEA),
-];
+const WINDOWS: &[Needed] = &[("Get-Service", &["Name"], JEA), ("Restart-Service", &["Name"], JEA)];
 
 const JEA: &str = "let the endpoint's role show it: examples/exchange/jea has a role capability and a session \
                    configuration; or make the account an administrator of the server";
@@ -68,7 +65,9 @@ async fn one(exchange: &Exchange, server: &Server) -> Vec<Finding> {
     findings.extend(visible(&mut session, WINDOWS, &server.name).await);
     server::close(session).await;
     match server::look(&endpoint).await {
-        Err(error) => findings.push(failed(&format!("the services of {} cannot be seen", server.name), &error)),
+        Err(error) => {
+            findings.push(failed(&format!("the services of {} cannot be seen", server.name), &error))
+        }
         Ok(look) => {
             findings.extend(services(server, &look));
             findings.extend(greeting(exchange, server, &look).await);

@@ -234,5 +234,7 @@ fn of_command(doing: &str, error: &ErrorRecord) -> ServiceError {
 
 /// Tells whether a command or a parameter is not to be seen.
 pub(super) fn is_missing(error: &ErrorRecord) -> bool {
-    error.is("CommandNotFoundException") || error.is("NamedParameterNotFound") || error.is("ParameterBindingException")
+    error.is("CommandNotFoundException")
+        || error.is("NamedParameterNotFound")
+        || error.is("ParameterBindingException")
 }

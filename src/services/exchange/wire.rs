@@ -51,7 +51,8 @@ pub(super) fn servers() -> Pipeline {
 }
 
 pub(super) fn component(server: &str) -> Pipeline {
-    let state = Command::new("Get-ServerComponentState").with("Identity", server).with("Component", COMPONENT);
+    let state =
+        Command::new("Get-ServerComponentState").with("Identity", server).with("Component", COMPONENT);
     Pipeline::of([state])
 }
 
@@ -181,7 +182,11 @@ mod tests {
     #[test]
     fn edge_servers_have_no_pop3() {
         let server = |role: &str| {
-            object(&[("Name", "EX01".into()), ("Fqdn", "ex01.contoso.example".into()), ("ServerRole", named(role, 1))])
+            object(&[
+                ("Name", "EX01".into()),
+                ("Fqdn", "ex01.contoso.example".into()),
+                ("ServerRole", named(role, 1)),
+            ])
         };
         assert_eq!(read_server(&server("Edge")), None);
         assert_eq!(read_server(&server("Mailbox, ClientAccess")).unwrap().fqdn, "ex01.contoso.example");
@@ -190,7 +195,8 @@ mod tests {
 
     #[test]
     fn a_service_is_known_whatever_the_case_of_its_name() {
-        let service = |name: &str, status: Value| read_service(&object(&[("Name", name.into()), ("Status", status)]));
+        let service =
+            |name: &str, status: Value| read_service(&object(&[("Name", name.into()), ("Status", status)]));
         assert_eq!(service("msexchangepop3", named("Running", 4)), Some((FRONT, Condition::Running)));
         assert_eq!(service("MSExchangePOP3BE", Value::Int(1)), Some((BACK, Condition::Stopped)));
         assert_eq!(service("MSExchangePop3", named("StopPending", 3)), Some((FRONT, Condition::Changing)));

@@ -264,14 +264,18 @@ fn a_person_is_told_what_to_type() {
     let auto = Exchange::new(farm(&double));
     assert_eq!(
         auto.instructions(),
-        ["Get-ExchangeServer | Where-Object { $_.ServerRole -notmatch 'Edge' } | ForEach-Object { Invoke-Command \
-          -ComputerName $_.Fqdn { Restart-Service MSExchangePop3, MSExchangePOP3BE } }"]
+        [
+            "Get-ExchangeServer | Where-Object { $_.ServerRole -notmatch 'Edge' } | ForEach-Object { Invoke-Command \
+          -ComputerName $_.Fqdn { Restart-Service MSExchangePop3, MSExchangePOP3BE } }"
+        ]
     );
     let ex01 = Server { name: "EX01".into(), host: "ex01.contoso.example".into(), url: None };
     let listed = Exchange::new(Farm { servers: Servers::Listed(vec![ex01]), ..farm(&double) });
     assert_eq!(
         listed.instructions(),
-        ["Invoke-Command -ComputerName ex01.contoso.example { Restart-Service MSExchangePop3, MSExchangePOP3BE }"]
+        [
+            "Invoke-Command -ComputerName ex01.contoso.example { Restart-Service MSExchangePop3, MSExchangePOP3BE }"
+        ]
     );
     assert_eq!(listed.profile().instances, [instance("EX01", FRONT), instance("EX01", BACK)]);
 }
