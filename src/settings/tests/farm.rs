@@ -140,7 +140,7 @@ fn what_is_missing_or_wrong_is_said_all_at_once() {
       help write `{env: NAME}`, `{file: PATH}` or `{command: [PROGRAM, ARGUMENT]}`, and change the secret: it was readable here
     ");
     assert_snapshot!(problems(&exchange("servers: auto, keytab: k, password: {env: PW}, configuration: a/b")), @"
-    POP111 Error popgate.yaml:5:160+8 `keytab` and `password`: which of them?
+    POP111 Error popgate.yaml:5:157+8 `keytab` and `password`: which of them?
       help keep one of the two
     POP117 Error popgate.yaml:5:193+3 `a/b` cannot be a configuration
       help write its name as `Get-PSSessionConfiguration` shows it, such as `Microsoft.PowerShell`
