@@ -14,6 +14,7 @@ mod farm;
 mod hidden;
 mod load;
 mod nearest;
+mod organisation;
 mod piece;
 mod policy;
 mod problems;

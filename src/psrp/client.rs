@@ -332,6 +332,7 @@ impl Shell {
         let packets = self.pool.pipeline(command, &pipeline.commands, &pipeline.input, self.address.packet());
         let id = self.id.clone();
         let answer = self.endpoint.patience.answer;
+        let mut refused = None;
         for (number, packet) in packets.iter().enumerate() {
             let request = match number {
                 0 => Request::Command { shell: &id, command, packet },
@@ -340,9 +341,9 @@ impl Shell {
             match self.ask(&request, answer).await {
                 Ok(_) => {}
                 Err(error) if number == 0 && error.in_vain => return Ending::Refused(error),
-                // A pipeline that failed at once takes no more input, and says why.
+                // A pipeline that failed at once takes no more input, and says so when it is asked.
                 Err(error) if error.in_vain => {
-                    tracing::debug!(%error, "The pipeline took no more input.");
+                    refused = Some(error);
                     break;
                 }
                 Err(error) => return Ending::Lost(error),
@@ -352,7 +353,8 @@ impl Shell {
         let mut last = begun;
         let mut stopped = false;
         loop {
-            let limit = pipeline.within.filter(|_| !stopped).map(|most| begun + most);
+            let within = if refused.is_some() { Some(GOODBYE) } else { pipeline.within };
+            let limit = within.filter(|_| !stopped).map(|most| begun + most);
             match self.receive(Some(command), limit).await {
                 Ok(received) => {
                     heard.fresh = false;
@@ -362,7 +364,7 @@ impl Shell {
                     match heard.end.take() {
                         Some(End::Completed) => return Ending::Completed,
                         Some(End::Failed(why)) => return Ending::Failed(why),
-                        Some(End::Stopped) => return Ending::Stopped,
+                        Some(End::Stopped) => return refused.map_or(Ending::Stopped, Ending::Lost),
                         None if received.done => {
                             return Ending::Lost(Error::protocol(
                                 "the pipeline is over without a word of how it ended",

@@ -243,7 +243,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = join(&bytes);
+            drop(join(&bytes));
         }
     }
 }

@@ -235,7 +235,11 @@ fn target(of: Piece<'_>, base: &Path, timezone: &TimeZone, problems: &mut Proble
             )
             .help("write `windows: [{allow: restarts, at: \"22:00-02:00\"}]`, or `windows: always`");
     }
-    let rules = policy::read(fields, timezone, problems);
+    let mut rules = policy::read(fields, timezone, problems);
+    if let Some(settings) = &settings {
+        rules.protected.extend(settings.never());
+        set(&mut rules.refresh, settings.refresh().filter(|_| fields.get("refresh").is_none()));
+    }
     let target = Target::new(of.name, source?, settings?, service?, rules, timezone);
     Some(Placed { desired: desired?.node.at, store: store?.node.at, target })
 }

@@ -77,7 +77,7 @@ pub(super) static TARGET: &[Field] = &[
     ),
     needed("store", Shape::Tagged(STORES), "The live mail system."),
     needed("service", Shape::Tagged(SERVICES), "What must learn that access changed."),
-    field("refresh", Shape::Duration, "How often the store is read again. Default: 60s"),
+    field("refresh", Shape::Duration, "How often the store is read again. Default: 60s, Exchange 1h"),
     field(
         "unlisted",
         Shape::Words(&["keep", "disable"]),
@@ -120,7 +120,7 @@ pub(super) static VERIFY: &[Field] =
     &[needed("allowed_signers", Shape::Text, "File of allowed signers, as ssh-keygen(1) reads it.")];
 
 /// The stores that are built in.
-pub(super) static STORES: &[(&str, &[Field])] = &[("sqlite", SQLITE)];
+pub(super) static STORES: &[(&str, &[Field])] = &[("exchange", EXCHANGE), ("sqlite", SQLITE)];
 
 pub(super) static SQLITE: &[Field] = &[
     TYPE,
@@ -236,6 +236,40 @@ static WAYS: &[Field] = &[
     field("env", Shape::Text, "The environment variable that holds it."),
     field("file", Shape::Text, "The file that holds it."),
     field("command", COMMAND, "The command that prints it."),
+];
+
+pub(super) static EXCHANGE: &[Field] = &[
+    TYPE,
+    needed(
+        "url",
+        Shape::Text,
+        "The endpoint of a server or a farm, such as https://ex01.contoso.example/PowerShell/.",
+    ),
+    field("configuration", Shape::Text, "Its configuration. Default: Microsoft.Exchange"),
+    AUTH,
+    USERNAME,
+    PASSWORD,
+    KEYTAB,
+    SERVICE_HOST,
+    CA_FILE,
+    PIN,
+    field(
+        "scope",
+        Shape::Text,
+        "Which mailboxes: `domain`, `forest`, or those below a unit such as contoso.example/Users. Default: domain",
+    ),
+    field("sessions", Shape::Integer(1, 16), "How many sessions write at once. Default: 4"),
+    field("timeout", Shape::Duration, "How long a read, or one pipeline of writes, may take. Default: 1h"),
+    field(
+        "look_ups",
+        Shape::Integer(0, 10_000),
+        "How many names that are no address may be looked up one by one in a read. Default: 200",
+    ),
+    field(
+        "replication_wait",
+        Shape::Duration,
+        "How long a write may take to reach every domain controller. Default: 15m",
+    ),
 ];
 
 pub(super) static EXCHANGE_SERVICE: &[Field] = &[

@@ -7,6 +7,7 @@ mod bad_stores;
 mod farm;
 mod good;
 mod on_disk;
+mod organisation;
 mod robust;
 mod schema;
 

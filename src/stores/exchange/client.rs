@@ -13,7 +13,8 @@ use crate::stores::StoreError;
 impl ExchangeStore {
     /// Opens a session that sees as much as the scope asks for.
     pub(super) async fn session(&self) -> Result<Session, StoreError> {
-        let mut session = self.client.open().await.map_err(|error| verdict::of_session(&error))?;
+        let client = self.client().map_err(|error| verdict::of_session(&error))?;
+        let mut session = client.open().await.map_err(|error| verdict::of_session(&error))?;
         if self.organisation.scope == Scope::Forest {
             let view = Command::new("Set-ADServerSettings").with("ViewEntireForest", true);
             self.collect(&mut session, "widening the view to the forest", &Pipeline::of([view])).await?;

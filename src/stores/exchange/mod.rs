@@ -25,7 +25,7 @@ use uuid::Uuid;
 use super::{Reader, StoreError, Wanted, Writer};
 use crate::model::{Finding, Live, Outcome};
 use crate::plan::Change;
-use crate::psrp::{Client, Endpoint};
+use crate::psrp::{Client, Endpoint, Error};
 
 /// An organisation, and which part of it is looked after.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct Organisation {
     pub within: Duration,
     /// How many names one read looks up one by one.
     pub look_ups: usize,
+    /// How long a write may take to reach every domain controller.
+    pub replication_wait: Duration,
 }
 
 /// Which mailboxes are looked after.
@@ -59,7 +61,6 @@ pub enum Scope {
 #[derive(Debug)]
 pub struct ExchangeStore {
     organisation: Organisation,
-    client: Client,
     known: Mutex<Known>,
 }
 
@@ -90,20 +91,21 @@ impl Organisation {
             chunk: 5_000,
             within: Duration::from_secs(3600),
             look_ups: 200,
+            replication_wait: Duration::from_mins(15),
         }
     }
 }
 
 /// Makes the store. Nothing is contacted.
-///
-/// # Errors
-/// [`StoreError`] when the endpoint cannot be, such as Basic over plain HTTP to another machine.
-pub fn open(organisation: Organisation) -> Result<ExchangeStore, StoreError> {
-    let client = Client::new(organisation.endpoint.clone()).map_err(|error| verdict::of_session(&error))?;
-    Ok(ExchangeStore { organisation, client, known: Mutex::default() })
+pub fn open(organisation: Organisation) -> ExchangeStore {
+    ExchangeStore { organisation, known: Mutex::default() }
 }
 
 impl ExchangeStore {
+    fn client(&self) -> Result<Client, Error> {
+        Client::new(self.organisation.endpoint.clone())
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         // What is in it is true whether or not somebody panicked.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)

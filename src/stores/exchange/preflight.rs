@@ -10,7 +10,11 @@ use crate::stores::StoreError;
 pub(super) async fn preflight(store: &ExchangeStore) -> Vec<Finding> {
     let url = &store.organisation.endpoint.url;
     let mut findings = Vec::new();
-    match store.client.offers().await {
+    let client = match store.client() {
+        Ok(client) => client,
+        Err(error) => return vec![Finding::error(error.what, error.help)],
+    };
+    match client.offers().await {
         Ok(offers) => findings.push(Finding::ok(format!("{url} answers and offers {}", listed(&offers)))),
         Err(error) => {
             findings.push(Finding::error(error.what, error.help));

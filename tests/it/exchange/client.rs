@@ -6,7 +6,7 @@ use popgate::psrp::{Auth, Client, Command, Ending, Endpoint, Error, Kind, Pipeli
 use serde_json::{Value as Json, json};
 
 use super::{basic, client, endpoint};
-use crate::world::exchange::{Exchange, PASSWORD};
+use crate::world::exchange::Exchange;
 
 fn read_all() -> Pipeline {
     Pipeline::of([Command::new("Get-CASMailbox").with("ResultSize", "Unlimited")])
@@ -230,7 +230,7 @@ async fn answers_that_break_off_are_compressed_or_strange_are_errors_of_their_ow
         (json!({"kind": "compress", "after": 3}), |kind| *kind == Kind::Protocol, "compressed"),
         (json!({"kind": "gone", "after": 3}), |kind| *kind == Kind::Unreachable, "hung up"),
         (
-            json!({"kind": "fault", "code": 2_150_858_999_u32, "after": 3}),
+            json!({"kind": "fault", "code": 2_150_858_999_u32, "action": "Receive", "after": 1}),
             |kind| matches!(kind, Kind::Refused { .. }),
             "2150858999",
         ),
@@ -240,7 +240,7 @@ async fn answers_that_break_off_are_compressed_or_strange_are_errors_of_their_ow
         let mut session = client(endpoint(&double)).open().await.unwrap();
         double.fault(&fault);
         let mut last = None;
-        for _ in 0..6 {
+        for _ in 0..8 {
             let pipeline =
                 Pipeline::of([set(true)]).fed(["User 00000", "User 00001", "User 00002", "User 00003"]);
             let (_, answer) = session.collect(&pipeline).await;
@@ -252,6 +252,20 @@ async fn answers_that_break_off_are_compressed_or_strange_are_errors_of_their_ow
         let error = last.unwrap_or_else(|| panic!("{fault}: nothing happened"));
         assert!(fits(&error.kind) && error.what.contains(words), "{fault}: {error:?}");
         drop(session);
+        // Its goodbye would use up the next fault.
+        popgate::psrp::farewell(Duration::from_secs(5)).await;
         double.control("/server", &json!({"of": "EX01", "down": false}));
     }
+}
+
+#[tokio::test]
+async fn input_that_is_not_taken_ends_the_pipeline_and_says_why() {
+    let double = Exchange::start(&json!({"generate": 2}));
+    let mut session = client(endpoint(&double)).open().await.unwrap();
+    double.fault(&json!({"kind": "fault", "code": 2_150_859_999_u32, "action": "Send"}));
+    let (_, answer) = session.collect(&Pipeline::of([set(false)]).fed(["User 00000"])).await;
+    let Ending::Lost(error) = &answer.ending else { panic!("{answer:?}") };
+    assert!(error.what.contains("sending input") && error.what.contains("2150859999"), "{error}");
+    drop(session);
+    alone(&double).await;
 }

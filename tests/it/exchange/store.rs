@@ -32,7 +32,7 @@ impl Organised {
         let double = Exchange::start(scenario);
         let mut organisation = Organisation::new(endpoint(&double));
         settings(&mut organisation);
-        let store = open(organisation).unwrap();
+        let store = open(organisation);
         Self { double, store }
     }
 
@@ -340,7 +340,7 @@ async fn reads_and_writes_keep_to_one_controller_and_take_another_when_it_dies()
     assert_eq!(organised.store.controllers()["contoso.example"], "dc02.contoso.example");
     assert!(live.get(&change.account).unwrap().state.is(Enabled), "the other one has not heard of it yet");
     // A new process remembers.
-    let again = open(Organisation::new(endpoint(&organised.double))).unwrap();
+    let again = open(Organisation::new(endpoint(&organised.double)));
     organised.double.control("/controller", &json!({"name": "dc01", "down": false}));
     let wanted = Wanted { controllers: organised.store.controllers(), ..Wanted::default() };
     again.read_for(&wanted).await.unwrap();
@@ -378,7 +378,7 @@ async fn a_forest_is_read_domain_by_domain_and_a_unit_alone() {
     organisation.scope = Scope::Forest;
     let changes =
         ["Bob", "Carol"].map(|name| organised.change(name, if name == "Bob" { Disabled } else { Enabled }));
-    assert_eq!(open(organisation).unwrap().write(&changes).await, [Outcome::Done, Outcome::Done]);
+    assert_eq!(open(organisation).write(&changes).await, [Outcome::Done, Outcome::Done]);
 
     let unit = Organised::with(&scenario, |organisation| {
         organisation.scope = Scope::Unit("contoso.example/Sales".into())
