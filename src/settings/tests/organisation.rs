@@ -22,7 +22,9 @@ fn an_organisation_is_read_with_its_defaults() {
     let read = organisation(KERBEROS);
     assert_eq!(read.endpoint.url, "https://ex01.contoso.example/PowerShell/");
     assert_eq!(read.endpoint.configuration, "Microsoft.Exchange");
-    let Auth::Kerberos { username, credential, service_host } = &read.endpoint.auth else { panic!("{read:?}") };
+    let Auth::Kerberos { username, credential, service_host } = &read.endpoint.auth else {
+        panic!("{read:?}")
+    };
     assert_eq!(username.as_deref(), Some("svc-popgate@CONTOSO.EXAMPLE"));
     assert_eq!(*credential, Credential::Keytab("/etc/popgate/svc.keytab".into()));
     assert_eq!(*service_host, None);
@@ -40,9 +42,15 @@ fn an_organisation_is_read_with_everything() {
     ));
     let auth = Auth::Basic { username: "CONTOSO\\svc".into(), password: Secret::Env("EXCHANGE".into()) };
     assert_eq!((read.endpoint.configuration.as_str(), &read.endpoint.auth), ("My.Exchange", &auth));
-    assert_eq!((read.endpoint.trust.authorities, read.endpoint.trust.pins.len()), (Some("/etc/popgate/ca.pem".into()), 1));
+    assert_eq!(
+        (read.endpoint.trust.authorities, read.endpoint.trust.pins.len()),
+        (Some("/etc/popgate/ca.pem".into()), 1)
+    );
     assert_eq!((read.scope, read.sessions), (Scope::Unit("contoso.example/Users".into()), 2));
-    assert_eq!((read.within, read.look_ups, read.replication_wait), (Duration::from_mins(10), 5, Duration::ZERO));
+    assert_eq!(
+        (read.within, read.look_ups, read.replication_wait),
+        (Duration::from_mins(10), 5, Duration::ZERO)
+    );
 }
 
 #[test]
@@ -50,7 +58,9 @@ fn some_accounts_are_protected_whatever_the_settings_say_and_it_is_read_every_ho
     let target = only_target(&store(KERBEROS));
     assert_eq!(target.policy.refresh, Duration::from_hours(1));
     let protected = |name: &str| target.policy.protected.iter().any(|glob| glob.matches(name));
-    for name in ["administrator", "CONTOSO\\Administrator", "HealthMailbox0a1b", "svc-popgate@contoso.example"] {
+    for name in
+        ["administrator", "CONTOSO\\Administrator", "HealthMailbox0a1b", "svc-popgate@contoso.example"]
+    {
         assert!(protected(name), "{name}");
     }
     assert!(!protected("Alice Administrator"));
