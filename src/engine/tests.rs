@@ -3,6 +3,7 @@
 
 mod debts;
 mod turns;
+mod unfound;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -39,8 +39,9 @@ pub(super) fn read(
     let name = fields
         .get("configuration")
         .map_or_else(|| Some(CONFIGURATION.to_owned()), |field| remoting::configuration(field, problems));
-    let remote =
-        name.and_then(|name| remoting::endpoint(fields, URL, &name, organisation.as_ref(), base, problems));
+    // What is wrong with the rest is said all the same.
+    let shown = name.as_deref().unwrap_or(CONFIGURATION);
+    let remote = remoting::endpoint(fields, URL, shown, organisation.as_ref(), base, problems);
     let auth = remote.as_ref().map(|remote| &remote.auth);
     let written = fields.get("url");
     let url = written.map_or_else(|| Some(URL.to_owned()), |field| remoting::url(field, auth, problems));
@@ -59,7 +60,7 @@ pub(super) fn read(
         written.unwrap_or(Duration::from_secs(seconds))
     };
     let (timeout, ready) = (duration("timeout", 180), duration("ready", 120));
-    let remote = Endpoint { url: url?, ..remote? };
+    let remote = Endpoint { url: url?, configuration: name?, ..remote? };
     Some(Farm { organisation: organisation?, servers: servers?, remote, pop3: pop3?, timeout, ready })
 }
 
@@ -181,10 +182,11 @@ fn read_pop3(of: Piece<'_>, trust: &Trust, base: &Path, problems: &mut Problems<
     let mut port = |name: &str, usual: u16| match fields.get(name) {
         None => Some(Some(usual)),
         Some(field) if matches!(&field.node.value, Value::Text(text) if text == "off") => Some(None),
-        Some(field) => {
+        Some(field) if matches!(field.node.value, Value::Integer(..)) => {
             let port = field.integer(1, 65_535, problems)?;
             u16::try_from(port).ok().map(Some)
         }
+        Some(field) => field.wrong("a port or `off`", problems),
     };
     let (plain, tls) = (port("plain", 110), port("tls", 995));
     let tls_name = fields.get("tls_name").and_then(|field| host(field, problems));

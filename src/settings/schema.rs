@@ -290,9 +290,14 @@ pub(super) static EXCHANGE_SERVICE: &[Field] = &[
     field(
         "configuration",
         Shape::Text,
-        "Its configuration; that of a JEA endpoint, or Default: Microsoft.PowerShell",
+        "Its configuration, such as that of a JEA endpoint. Default: Microsoft.PowerShell",
     ),
-    AUTH,
+    field(
+        "auth",
+        Shape::Words(&["kerberos", "basic"]),
+        "How popgate shows who it is: `kerberos`, or `basic` over TLS. Default: the account of the store, if no other is \
+         written",
+    ),
     USERNAME,
     PASSWORD,
     KEYTAB,

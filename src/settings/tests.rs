@@ -4,6 +4,7 @@ mod bad_files;
 mod bad_rules;
 mod bad_services;
 mod bad_stores;
+mod farm;
 mod good;
 mod on_disk;
 mod organisation;

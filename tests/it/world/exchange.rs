@@ -52,11 +52,6 @@ impl Exchange {
         self.ready[name].as_u64().and_then(|port| u16::try_from(port).ok()).unwrap()
     }
 
-    /// Returns the address of a server.
-    pub(crate) fn address(&self, server: &str) -> &str {
-        self.ready["servers"][server].as_str().unwrap()
-    }
-
     /// Returns the file of the authority that signed the servers' certificate.
     pub(crate) fn ca(&self) -> PathBuf {
         self.ready["ca"].as_str().unwrap().into()

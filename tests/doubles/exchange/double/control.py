@@ -31,6 +31,11 @@ def answer(world, host, path, asked):
         return {}
     if path == "/mailbox":
         return change_mailbox(world, asked)
+    if path == "/everybody":
+        for number, mailbox in enumerate(world.directory.all()[:asked["first"]]):
+            # None is how a generated organisation begins: every other mailbox has POP3.
+            world.directory.change(mailbox, {"pop": number % 2 == 0 if asked["pop"] is None else asked["pop"]})
+        return {}
     if path == "/server":
         return change_server(world, asked)
     if path == "/controller":
