@@ -13,7 +13,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 pub use crate::model::Severity;
 pub use lines::Lines;
 pub use render::{MOST_SHOWN, render, summary};
-pub use shown::{is_bidirectional_override, is_invisible, shown};
+pub use shown::{begins_command, is_bidirectional_override, is_invisible, shown};
 
 /// A stable identifier such as `POP020`. Every code is documented in `docs/diagnostics.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

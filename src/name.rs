@@ -1,15 +1,46 @@
-//! Names of users: how they compare, and the globs that match them.
+//! Names of users: how they compare, where to find them again, and the globs that match them.
+
+mod index;
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use unicode_normalization::UnicodeNormalization;
+
+pub use index::Index;
 
 /// Folds a name for comparison: Unicode NFC, then default case folding, then NFC again (Unicode Standard,
 /// section 3.13, canonical caseless matching for already composed text).
 pub fn fold(name: &str) -> String {
+    folded(name).into_owned()
+}
+
+/// Folds a name like [`fold`]; a name that is folded already is only borrowed.
+pub fn folded(name: &str) -> Cow<'_, str> {
     if name.is_ascii() {
-        return name.to_ascii_lowercase();
+        return if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Cow::Owned(name.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(name)
+        };
     }
     let composed: String = name.nfc().collect();
-    caseless::default_case_fold_str(&composed).nfc().collect()
+    Cow::Owned(caseless::default_case_fold_str(&composed).nfc().collect())
+}
+
+/// Tells whether two names are the same once they are folded.
+pub fn same(one: &str, other: &str) -> bool {
+    one == other
+        || if one.is_ascii() && other.is_ascii() {
+            one.eq_ignore_ascii_case(other)
+        } else {
+            folded(one) == folded(other)
+        }
+}
+
+/// Orders two names as they stand once they are folded.
+pub fn order(one: &str, other: &str) -> Ordering {
+    folded(one).cmp(&folded(other))
 }
 
 /// A pattern for names: `*` stands for any run of characters, `?` for one; everything else for itself,
@@ -33,17 +64,25 @@ impl Glob {
 
     /// Tells whether the whole name matches.
     pub fn matches(&self, name: &str) -> bool {
-        let name: Vec<char> = fold(name).chars().collect();
+        if name.is_ascii() {
+            return self
+                .matches_folded(name.len(), |at| char::from(name.as_bytes()[at].to_ascii_lowercase()));
+        }
+        let name: Vec<char> = folded(name).chars().collect();
+        self.matches_folded(name.len(), |at| name[at])
+    }
+
+    fn matches_folded(&self, length: usize, name: impl Fn(usize) -> char) -> bool {
         let (mut at, mut text) = (0, 0);
         // Where to go back to when the text after the last `*` stops matching.
         let mut retry: Option<(usize, usize)> = None;
-        while text < name.len() {
+        while text < length {
             match self.folded.get(at) {
                 Some('*') => {
                     retry = Some((at, text));
                     at += 1;
                 }
-                Some(&wanted) if wanted == '?' || wanted == name[text] => {
+                Some(&wanted) if wanted == '?' || wanted == name(text) => {
                     at += 1;
                     text += 1;
                 }
@@ -71,6 +110,31 @@ mod tests {
         assert_eq!(fold("STRASSE"), fold("straße"));
         assert_eq!(fold("John Smith"), "john smith");
         assert_ne!(fold("john  smith"), fold("john smith"));
+    }
+
+    #[test]
+    fn the_short_cuts_for_plain_names_say_the_same_as_folding() {
+        let names = [
+            "bob",
+            "BOB",
+            "Bob",
+            "bo\u{308}b",
+            "b\u{f6}b",
+            "B\u{d6}B",
+            "stra\u{df}e",
+            "STRASSE",
+            "\u{212a}",
+            "k",
+            "",
+        ];
+        for one in names {
+            assert_eq!(folded(one), fold(one));
+            assert_eq!(matches!(folded(one), Cow::Borrowed(_)), one.is_ascii() && fold(one) == one, "{one}");
+            for other in names {
+                assert_eq!(same(one, other), fold(one) == fold(other), "{one} {other}");
+                assert_eq!(order(one, other), fold(one).cmp(&fold(other)), "{one} {other}");
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +23,17 @@ const MAX_LINKS: usize = 40;
 /// # Errors
 /// Whatever the file system says; `InvalidInput` for something that is not a regular file.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, |file| file.write_all(bytes))
+}
+
+/// Like [`replace`], with a content that `write` writes piece by piece.
+///
+/// # Errors
+/// Like those of [`replace`], and those of `write`; then the file is as it was.
+pub fn replace_with(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
     let real = real_file(path)?;
     let old = match fs::symlink_metadata(&real) {
         Ok(old) if old.is_file() => Some(old),
@@ -35,7 +46,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         _ => Path::new("."),
     };
     let (temporary, file) = create_beside(dir, old.is_some())?;
-    let written = fill(file, bytes, old.as_ref()).and_then(|()| fs::rename(&temporary, &real));
+    let written = fill(file, write, old.as_ref()).and_then(|()| fs::rename(&temporary, &real));
     if written.is_err() {
         // The first failure is the one to report; a left-over starts with a dot and so is read by nobody.
         drop(fs::remove_file(&temporary));
@@ -87,8 +98,14 @@ fn create_beside(dir: &Path, private: bool) -> io::Result<(PathBuf, File)> {
     }
 }
 
-fn fill(mut file: File, bytes: &[u8], old: Option<&fs::Metadata>) -> io::Result<()> {
-    file.write_all(bytes)?;
+fn fill(
+    file: File,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    old: Option<&fs::Metadata>,
+) -> io::Result<()> {
+    let mut buffer = BufWriter::new(file);
+    write(&mut buffer)?;
+    let file = buffer.into_inner().map_err(io::IntoInnerError::into_error)?;
     if let Some(old) = old {
         let new = file.metadata()?;
         if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
@@ -124,6 +141,19 @@ mod tests {
             assert_eq!(fs::read(&path).unwrap(), content);
         }
         assert_eq!(names(dir.path()), ["a"]);
+    }
+
+    #[test]
+    fn a_content_that_fails_halfway_leaves_the_old_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        replace(&path, b"old").unwrap();
+        let failed = replace_with(&path, |file| {
+            file.write_all(&[b'x'; 100_000])?;
+            Err(io::Error::other("enough"))
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "enough");
+        assert_eq!((fs::read(&path).unwrap(), names(dir.path())), (b"old".to_vec(), vec!["a".into()]));
     }
 
     #[test]

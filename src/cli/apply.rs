@@ -20,10 +20,14 @@ use crate::journal::fold::Ledger;
 use crate::journal::{Journal, Lock, LockError};
 use crate::model::Outcome;
 use crate::name::Glob;
+use crate::plan::policy::Action;
 use crate::plan::{Plan, PlanId};
 use crate::report;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
+    if args.approve.is_some() && args.reason.trim().is_empty() {
+        return Err(Failure::usage("an approval needs a reason").help("say why: --reason \"CHG-1234 …\""));
+    }
     let targets = session.targets()?;
     // Everything that can be wrong offline is said before anything is locked or created.
     let reads = session.desired(&targets)?;
@@ -138,7 +142,8 @@ pub(super) async fn drive_once(
         held.ledger.clone(),
         starts(session, targets, &held.ledger, writes),
         session.clock.now(),
-    );
+    )
+    .with_services(session.services());
     let world = world(session, targets, Some(Arc::new(Mutex::new(held.journal))), writes);
     drive(engine, world, session.clock, hooks).await.map_err(|error| Failure::operational(error.to_string()))
 }
@@ -262,9 +267,12 @@ impl Asked {
                 answers.verdict = Some(failure.help("give --yes to apply without a question"));
                 return Decision::Decline;
             }
+            // A question takes as long as its person likes, and an interrupt ends it from outside.
+            drop(answers);
             if !self.render.ask(&question(writes, admitted)) {
                 return Decision::Decline;
             }
+            answers = self.answers();
         }
         answers.agreed.insert(plan.target.clone());
         Decision::Proceed
@@ -292,8 +300,10 @@ impl Asked {
                 let view = report::text::View {
                     color: self.render.color,
                     commit,
+                    rooted: directory.clone(),
                     directory,
                     timezone: self.timezone.clone(),
+                    extent: report::Extent::default(),
                 };
                 report::text::plan(plan, &view, &mut out)
             }
@@ -367,6 +377,10 @@ pub(super) fn conclude(session: &Session, targets: &[&Opened], driven: &Driven) 
         let _ = writeln!(text, "Writing is suspended; `popgate resume` lets it go on.");
         exit = exit.or(Exit::Locked);
     }
+    let by_hand = |service: &str| {
+        let profile = targets.iter().map(|target| &target.policy.service);
+        profile.filter(|profile| profile.name == *service).any(|profile| profile.action == Action::Manual)
+    };
     for service in &status.services {
         for owed in &service.owed {
             exit = exit.or(if owed.failure.is_some() { Exit::RestartFailed } else { Exit::RestartOwed });
@@ -377,8 +391,13 @@ pub(super) fn conclude(session: &Session, targets: &[&Opened], driven: &Driven) 
                 }
                 None => writeln!(
                     text,
-                    "The restart of {} is still owed; `popgate restart` settles it.",
-                    owed.instance
+                    "The restart of {} is still owed; {} settles it.",
+                    owed.instance,
+                    if by_hand(&service.name) {
+                        "do it by hand, and `popgate restart --done`"
+                    } else {
+                        "`popgate restart`"
+                    },
                 ),
             };
             if accounts > 0 {

@@ -7,8 +7,7 @@ use super::session::{Opened, Session};
 use super::{Failure, handover, plan};
 use crate::engine::event::{Command, DesiredRead};
 use crate::journal::entry::Record;
-use crate::plan::PlanId;
-use crate::plan::memory::{APPROVAL_LASTS, Approval};
+use crate::plan::{NotApproved, PlanId};
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     let id = PlanId::from_text(&args.id);
@@ -39,25 +38,26 @@ pub(super) async fn write_down(
     id: &PlanId,
     reason: &str,
 ) -> Result<usize, Failure> {
+    let mut refused = NotApproved::Unknown(id.clone());
     for (target, read) in targets.iter().zip(reads) {
-        let live = target.reader().read().await?;
-        let now = session.clock.now();
+        let now = held.ledger.seen(session.clock.now());
+        let live = plan::live(target, read, &held.ledger, now).await?;
         let plan = plan::make(session, target, read, &live, &held.ledger, now);
-        let Some(changes) = plan.approvable(id) else { continue };
-        let count = changes.len();
-        let approval = Approval {
-            plan: id.clone(),
-            changes: changes.into_iter().collect(),
-            by: session.by.clone(),
-            reason: reason.to_owned(),
-            until: now.wall + APPROVAL_LASTS,
+        let approval = match plan.approve(id, &session.by, reason, now.wall) {
+            Ok(approval) => approval,
+            Err(why) => {
+                if matches!(why, NotApproved::Nothing(_)) {
+                    refused = why;
+                }
+                continue;
+            }
         };
+        let count = approval.changes.len();
         let record = Record::Approved { target: target.name.clone(), approval };
         let failed = |error: crate::journal::JournalError| Failure::operational(error.to_string());
         let (seq, _) = held.journal.append(now.wall, std::slice::from_ref(&record), true).map_err(failed)?;
         held.ledger.apply(seq, now.wall, &record);
         return Ok(count);
     }
-    Err(Failure::new(Exit::Stale, format!("no plan or held change has the id {id} now"))
-        .help("look at `popgate plan` again"))
+    Err(Failure::new(Exit::Stale, refused.to_string()).help("look at `popgate plan` again"))
 }

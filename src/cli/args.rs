@@ -63,6 +63,8 @@ pub(super) enum LogFormat {
 pub(super) enum Command {
     /// Check desired state and settings, offline.
     Validate(Validate),
+    /// Give the YAML its canonical form: users sorted, short form where it suffices, comments kept.
+    Fmt(Fmt),
     /// Show what would change and why. Never writes.
     Plan(Plan),
     /// Make one batch: write the difference, then restart what has to learn of it.
@@ -102,9 +104,60 @@ pub(super) struct Validate {
     /// Desired directories [default: those of the settings].
     #[arg(value_name = "DIR")]
     pub(super) directories: Vec<PathBuf>,
-    /// Form of the result.
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Fmt {
+    /// Desired directories [default: those of the settings].
+    #[arg(value_name = "DIR")]
+    pub(super) directories: Vec<PathBuf>,
+    /// Write nothing, name the files that would change, and exit with 2 if there are any.
+    #[arg(long)]
+    pub(super) check: bool,
+    /// Write nothing and show what would change.
+    #[arg(long)]
+    pub(super) diff: bool,
+}
+
+/// The forms of a report: of a plan, or of what is wrong with the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// For a person at a terminal.
+    Text,
+    /// As if live state were the YAML: a unified diff of each file.
+    Diff,
+    /// For programs; `popgate schema plan` describes it.
+    Json,
+    /// For a comment on a pull request, or a job summary.
+    Markdown,
+    /// Annotations of GitHub Actions.
+    Github,
+    /// A code quality report of GitLab.
+    Gitlab,
+    /// `JUnit` XML.
+    Junit,
+}
+
+impl From<Format> for ReportFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Text => Self::Text,
+            Format::Json => Self::Json,
+        }
+    }
+}
+
+/// Which reports are wanted.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Output {
+    /// Form of the report on standard output.
     #[arg(long, default_value = "text")]
-    pub(super) format: Format,
+    pub(super) format: ReportFormat,
+    /// Another report into a file, such as json=plan.json; may be given several times.
+    #[arg(long, value_name = "FORMAT=PATH", value_parser = super::reports::file)]
+    pub(super) report: Vec<super::reports::File>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -115,18 +168,23 @@ pub(super) enum Format {
 
 #[derive(Debug, Args)]
 pub(super) struct Plan {
-    /// Form of the report on standard output.
-    #[arg(long, default_value = "text")]
-    pub(super) format: Format,
-    /// Another report into a file; may be given several times.
-    #[arg(long, value_name = "FORMAT=PATH")]
-    pub(super) report: Vec<String>,
+    #[command(flatten)]
+    pub(super) output: Output,
     /// Exit with 2 when there are changes.
     #[arg(long)]
     pub(super) detailed_exitcode: bool,
     /// Plan as if it were this moment (2027-01-01 or 2027-01-01T08:00:00Z).
     #[arg(long, value_name = "TIME")]
     pub(super) at: Option<String>,
+    /// List only users whose name matches, such as '*@sales.example'; guards and plan id are those of the whole.
+    #[arg(long, value_name = "GLOB")]
+    pub(super) only: Option<String>,
+    /// Summary, effects and guards, without the lists; in text and Markdown.
+    #[arg(long, conflicts_with = "show_unlisted")]
+    pub(super) concise: bool,
+    /// List the accounts that no entry names too, those with POP3 first; in text, Markdown and JSON.
+    #[arg(long)]
+    pub(super) show_unlisted: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -145,7 +203,7 @@ pub(super) struct Apply {
     /// Exactly the plan with this id, or nothing and exit code 6.
     #[arg(long, value_name = "ID")]
     pub(super) plan: Option<String>,
-    /// Approve this id first, as `popgate approve` does.
+    /// Approve this id first, as `popgate approve` does; needs --reason.
     #[arg(long, value_name = "ID")]
     pub(super) approve: Option<String>,
     /// Why; stands in the journal beside an approval.

@@ -47,6 +47,14 @@ async fn general(session: &Session) -> Vec<Finding> {
             Finding::error(error.to_string(), "see the message; `popgate status` reads the same journal")
         }
     });
+    let ledger = session.ledger().unwrap_or_default();
+    if let Some(wall) = ledger.wall.filter(|_| ledger.is_ahead_of(session.clock.now().wall)) {
+        findings.push(Finding::error(
+            format!("the journal's last record is from {wall}, more than a day ahead of the clock"),
+            "set the clock, if it is wrong; if it was wrong then, expiries wait for an approval, and time stands still \
+             until the clock gets there: stop popgate and move the journal files away to begin anew",
+        ));
+    }
     findings.push(match client::status(state).await {
         Ok(Some(daemon)) => Finding::ok(format!("a daemon is running as process {}", daemon.pid)),
         Ok(None) => match Lock::holder(state) {

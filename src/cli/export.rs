@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::get::csv_cell;
 use super::session::{Opened, Session};
 use crate::desired::{self, Entry};
-use crate::model::{Access, Account, Live, Match, State};
+use crate::model::{Access, AccountRef, Live, Match, State};
 use crate::report::harmless;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
@@ -18,11 +18,11 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     let mut left_out = Vec::new();
     let entries = live
         .iter()
-        .filter(|account| !is_out_of_hand(&target, account))
+        .filter(|account| !is_out_of_hand(&target, *account))
         .filter_map(|account| match entry(account, &live) {
             Ok(entry) => Some(entry),
             Err(why) => {
-                left_out.push(format!("{}: {why}", harmless(&account.name)));
+                left_out.push(format!("{}: {why}", harmless(account.name)));
                 None
             }
         })
@@ -53,15 +53,14 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
 }
 
 /// Entries for ignored or protected accounts would be refused by the next plan.
-fn is_out_of_hand(target: &Opened, account: &Account) -> bool {
-    let names =
-        || [account.id.as_str(), &account.name].into_iter().chain(account.aliases.iter().map(String::as_str));
+fn is_out_of_hand(target: &Opened, account: AccountRef<'_>) -> bool {
+    let names = || [account.id, account.name].into_iter().chain(account.aliases());
     let listed = target.policy.ignored.iter().chain(&target.policy.protected);
     listed.into_iter().any(|glob| names().any(|name| glob.matches(name)))
 }
 
-fn entry(account: &Account, live: &Live) -> Result<Entry, String> {
-    let access = match &account.state {
+fn entry(account: AccountRef<'_>, live: &Live) -> Result<Entry, String> {
+    let access = match account.state {
         State::Is(access) => *access,
         State::Unreadable(why) => {
             return Err(format!("the store could not say whether POP3 is enabled ({why})"));
@@ -72,9 +71,8 @@ fn entry(account: &Account, live: &Live) -> Result<Entry, String> {
         matches!(live.resolve(name), Match::One(found) if found.id == account.id)
             && desired::objection_to_name(name).is_none()
     };
-    let names = [account.name.as_str(), account.id.as_str()];
-    let name =
-        names.iter().copied().chain(account.aliases.iter().map(String::as_str)).find(|name| means_it(name));
+    let names = [account.name, account.id];
+    let name = names.into_iter().chain(account.aliases()).find(|name| means_it(name));
     let name = name.ok_or("no name of it can stand in YAML and means it alone")?;
     Ok(Entry { name: name.into(), access, until: None, reason: None })
 }

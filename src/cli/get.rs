@@ -9,9 +9,9 @@ use super::args::{Get as Args, TableFormat};
 use super::exit::Exit;
 use super::session::{Opened, Session};
 use super::{Failure, as_of};
-use crate::desired::{Desired, Entry};
+use crate::desired::{Desired, EntryRef};
 use crate::journal::{self, entry::Record};
-use crate::model::{Account, AccountId, Live, Match, Outcome};
+use crate::model::{AccountId, AccountRef, Live, Match, Outcome};
 use crate::name::Glob;
 use crate::report::{self, harmless};
 
@@ -53,18 +53,18 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         };
         let entries = entries_by_account(&desired, &live);
         let today = target.policy.timezone.to_datetime(session.clock.now().wall).date();
-        let row = |account: &Account| {
-            let entry = entries.get(&account.id).and_then(|name| desired.get(name));
+        let row = |account: AccountRef<'_>| {
+            let entry = entries.get(account.id).and_then(|name| desired.get(name));
             Row {
                 target: target.name.clone(),
-                user: account.name.clone(),
-                account: (account.id.as_str() != account.name).then(|| account.id.to_string()),
+                user: account.name.to_owned(),
+                account: (account.id != account.name).then(|| account.id.to_owned()),
                 live: account.state.to_string(),
                 desired: entry.map(|entry| entry.access_on(today).to_string()),
                 until: entry.and_then(|entry| entry.until).map(|until| until.to_string()),
                 origin: entry.map(|entry| place(target, &desired, entry)),
-                since: since.get(&(target.name.clone(), account.id.clone())).copied(),
-                reason: entry.and_then(|entry| entry.reason.as_deref().map(str::to_owned)),
+                since: since.get(&(target.name.clone(), account.account_id())).copied(),
+                reason: entry.and_then(|entry| entry.reason.map(str::to_owned)),
             }
         };
         if args.users.is_empty() {
@@ -76,14 +76,14 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
             let listed = desired.get(user).filter(|_| found.is_empty());
             rows.extend(listed.map(|entry| Row {
                 target: target.name.clone(),
-                user: entry.name.to_string(),
+                user: entry.name.to_owned(),
                 account: None,
                 live: "missing".to_owned(),
                 desired: Some(entry.access_on(today).to_string()),
                 until: entry.until.map(|until| until.to_string()),
                 origin: Some(place(target, &desired, entry)),
                 since: None,
-                reason: entry.reason.as_deref().map(str::to_owned),
+                reason: entry.reason.map(str::to_owned),
             }));
             if !found.is_empty() || listed.is_some() {
                 known.insert(user);
@@ -109,18 +109,18 @@ fn unknown_user(user: &str) -> String {
 }
 
 /// Where an entry stands, as a person can open it.
-fn place(target: &Opened, desired: &Desired, entry: &Entry) -> String {
+fn place(target: &Opened, desired: &Desired, entry: EntryRef<'_>) -> String {
     let origin = desired.origin(entry);
     format!("{}:{}", target.directory.join(&*origin.file).display(), origin.line)
 }
 
-fn find<'a>(live: &'a Live, user: &str) -> Vec<&'a Account> {
+fn find<'a>(live: &'a Live, user: &str) -> Vec<AccountRef<'a>> {
     if user.contains(['*', '?']) {
         let glob = Glob::new(user);
-        let named = |account: &&Account| {
-            glob.matches(&account.name)
-                || glob.matches(account.id.as_str())
-                || account.aliases.iter().any(|alias| glob.matches(alias))
+        let named = |account: &AccountRef<'_>| {
+            glob.matches(account.name)
+                || glob.matches(account.id)
+                || account.aliases().any(|alias| glob.matches(alias))
         };
         return live.iter().filter(named).collect();
     }
@@ -131,11 +131,11 @@ fn find<'a>(live: &'a Live, user: &str) -> Vec<&'a Account> {
     }
 }
 
-fn entries_by_account(desired: &Desired, live: &Live) -> BTreeMap<AccountId, String> {
+fn entries_by_account<'a>(desired: &'a Desired, live: &'a Live) -> BTreeMap<&'a str, &'a str> {
     desired
         .iter()
-        .filter_map(|entry| match live.resolve(&entry.name) {
-            Match::One(account) => Some((account.id.clone(), entry.name.to_string())),
+        .filter_map(|entry| match live.resolve(entry.name) {
+            Match::One(account) => Some((account.id, entry.name)),
             Match::None | Match::Many(_) => None,
         })
         .collect()

@@ -61,8 +61,9 @@ pub(super) async fn apply(
     let ledger = session.ledger()?;
     let mut plans = Vec::new();
     for (target, read) in targets.iter().zip(&reads) {
-        let live = target.reader().read().await?;
-        plans.push(plan::make(session, target, read, &live, &ledger, session.clock.now()));
+        let now = ledger.seen(session.clock.now());
+        let live = plan::live(target, read, &ledger, now).await?;
+        plans.push(plan::make(session, target, read, &live, &ledger, now));
     }
     let wanted = args.plan.as_deref().map(PlanId::from_text);
     if let Some(wanted) = &wanted
@@ -74,7 +75,10 @@ pub(super) async fn apply(
     {
         let mut out = session.render.stream();
         let exit = plans.iter().map(plan::exit_of).fold(Exit::Success, Exit::or);
-        plan::write(session, targets, &reads, &plans, args.format, session.render.color, exit, &mut out);
+        let format = args.format.into();
+        // A reader that has seen enough closes the pipe; that is no error.
+        let _ =
+            plan::write(session, targets, &reads, &plans, &[], format, session.render.color, exit, &mut out);
     }
     let changes = plans.iter().map(|plan| plan.admitted().count()).sum::<usize>();
     if changes > 0 && !args.yes {
@@ -130,7 +134,7 @@ impl Wait<'_> {
             };
             let mut status = daemon.status;
             status.targets.retain(|target| self.digests.contains_key(&target.name));
-            status.services.retain(|service| self.services.contains(&service.name));
+            status.services.retain(|service| service.unknown || self.services.contains(&service.name));
             if let Some(exit) = self.look(&status).await? {
                 if exit != Exit::Success {
                     self.show(&status);

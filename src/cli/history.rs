@@ -8,6 +8,10 @@ use crate::journal::{self, entry::Record, history};
 use crate::report;
 
 pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
+    if session.global.target.is_some() {
+        // One that the settings do not name is a slip of the pen, and not a target without a history.
+        session.targets()?;
+    }
     if args.verify {
         return verify(session, args.format);
     }

@@ -8,6 +8,7 @@ mod completions;
 mod doctor;
 mod exit;
 mod export;
+mod fmt;
 mod get;
 mod handover;
 mod history;
@@ -17,6 +18,7 @@ mod plan;
 mod progress;
 mod reload;
 mod render;
+mod reports;
 mod restart;
 mod run;
 mod schema;
@@ -43,6 +45,7 @@ pub fn run() -> ExitCode {
         Ok(cli) => {
             let render = Render::new(cli.global.color, cli.global.quiet);
             let mut exit = dispatch(cli, render).unwrap_or_else(|failure| failure.show(render));
+            render.end_question();
             if render::lost_results() {
                 render.message("error: the result cannot be written to standard output");
                 exit = exit.or(Exit::Operational);
@@ -59,6 +62,16 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(cli: Cli, render: Render) -> Result<Exit, Failure> {
+    let output = match &cli.command {
+        Command::Plan(args) => args.output.clone(),
+        Command::Validate(args) => args.output.clone(),
+        _ => return carry_out(cli, render),
+    };
+    reports::check(&output)?;
+    carry_out(cli, render).inspect_err(|failure| reports::failed(render, &output, failure))
+}
+
+fn carry_out(cli: Cli, render: Render) -> Result<Exit, Failure> {
     match cli.command {
         Command::Schema(args) => return Ok(schema::run(&args, render)),
         Command::Completions(args) => return Ok(completions::run(&args, render)),
@@ -70,6 +83,7 @@ fn dispatch(cli: Cli, render: Render) -> Result<Exit, Failure> {
     let exit = runtime.block_on(async {
         let exit = match cli.command {
             Command::Validate(args) => validate::run(&session, &args),
+            Command::Fmt(args) => fmt::run(&session, &args),
             Command::Plan(args) => plan::run(&session, &args).await,
             Command::Apply(args) => apply::run(&session, &args).await,
             Command::Run(args) => run::run(&session, &args).await,

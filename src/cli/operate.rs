@@ -10,6 +10,9 @@ use crate::journal::entry::Record;
 use crate::journal::fold::Suspension;
 
 pub(super) async fn suspend(session: &Session, args: &SuspendArgs) -> Result<Exit, Failure> {
+    if args.reason.trim().is_empty() {
+        return Err(Failure::usage("a suspension needs a reason").help("say why: --reason \"CHG-1234 …\""));
+    }
     let until = match &args.until {
         None => None,
         Some(text) => Some(plan::moment(text, &session.settings.timezone).ok_or_else(|| {
@@ -37,6 +40,10 @@ pub(super) async fn resume(session: &Session, args: &ResumeArgs) -> Result<Exit,
     if let Some(exit) = handover::ask(session, &command, Exit::Operational).await? {
         return Ok(exit);
     }
+    if session.ledger()?.suspended.is_none() {
+        session.render.result("nothing was suspended\n");
+        return Ok(Exit::Success);
+    }
     write_down(session, "resume", &Record::Resumed { by: session.by.clone(), reason: args.reason.clone() })?;
     session.render.result("resumed\n");
     Ok(Exit::Success)
@@ -52,7 +59,7 @@ pub(super) async fn reconcile(session: &Session) -> Result<Exit, Failure> {
 
 fn write_down(session: &Session, command: &str, record: &Record) -> Result<(), Failure> {
     let mut held = open_journal(session, command)?;
-    let now = session.clock.now().wall;
+    let now = held.ledger.seen(session.clock.now()).wall;
     let appended = held.journal.append(now, std::slice::from_ref(record), true);
     appended.map(drop).map_err(|error| Failure::operational(error.to_string()))
 }

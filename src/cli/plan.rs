@@ -1,46 +1,71 @@
 //! `popgate plan`: what would change and why. Holds stores that cannot write.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use super::Failure;
-use super::args::{Format, Plan as Args};
+use super::args::{Plan as Args, ReportFormat};
 use super::exit::Exit;
+use super::reports::{self, To};
 use super::session::{Opened, Session};
+use crate::daemon::world::read_live;
 use crate::engine::event::DesiredRead;
+use crate::engine::replication;
 use crate::journal::fold::Ledger;
-use crate::model::{Live, Now};
-use crate::plan::{self, Plan};
-use crate::report;
+use crate::model::{AccountId, AccountRef, Live, Now};
+use crate::name::Glob;
+use crate::plan::{self, Memory, Plan};
+use crate::report::{self, Extent, Shown, Unlisted};
+use crate::stores::StoreError;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
-    let reports = args.report.iter().map(|text| report_file(text)).collect::<Result<Vec<_>, _>>()?;
     let targets = session.targets()?;
     let reads = session.desired(&targets)?;
     let ledger = session.ledger()?;
-    let mut plans = Vec::new();
+    let only = args.only.as_deref().map(Glob::new);
+    let (mut plans, mut extents) = (Vec::new(), Vec::new());
     for (target, read) in targets.iter().zip(&reads) {
-        let live = target.reader().read().await?;
+        let live = live(target, read, &ledger, ledger.seen(session.clock.now())).await?;
         let now = match &args.at {
             Some(text) => at(text, target, session.clock.now())?,
-            None => session.clock.now(),
+            None => ledger.seen(session.clock.now()),
         };
-        plans.push(make(session, target, read, &live, &ledger, now));
+        let plan = make(session, target, read, &live, &ledger, now);
+        let unlisted = args.show_unlisted.then(|| unlisted(session, target, read, &live, &ledger, now));
+        let (plan, only) = match &only {
+            Some(glob) => {
+                let (plan, hidden) = plan.only(glob);
+                (plan, Some((glob.as_str().to_owned(), hidden)))
+            }
+            None => (plan, None),
+        };
+        extents.push(Extent { concise: args.concise, only, unlisted });
+        plans.push(plan);
     }
     let changes = plans.iter().any(|plan| !plan.changes.is_empty());
     let mut exit = plans.iter().map(exit_of).fold(Exit::Success, Exit::or);
     if args.detailed_exitcode && changes {
         exit = exit.or(Exit::Changes);
     }
-    for (format, path) in reports {
-        let mut text = String::new();
-        write(session, &targets, &reads, &plans, format, false, exit, &mut text);
-        crate::replace::replace(&path, text.as_bytes()).map_err(|error| {
-            Failure::operational(format!("writing the report {}: {error}", path.display()))
-        })?;
-    }
-    let mut out = session.render.stream();
-    write(session, &targets, &reads, &plans, args.format, session.render.color, exit, &mut out);
+    reports::write(session.render, &args.output, |format, to, out| {
+        let color = to == To::Output && session.render.color;
+        write(session, &targets, &reads, &plans, &extents, format, color, exit, out)
+    })?;
     Ok(exit)
+}
+
+/// Reads one target's store as the daemon does: names that it has to look up, and doubts about what was written lately.
+pub(super) async fn live(
+    target: &Opened,
+    read: &DesiredRead,
+    ledger: &Ledger,
+    now: Now,
+) -> Result<Live, StoreError> {
+    let known = ledger.of(&target.name);
+    let mut live = read_live(&*target.reader(), Some(&read.desired), replication::known(known)).await?;
+    replication::doubt(known, &mut live, now);
+    Ok(live)
 }
 
 /// Plans one target as the daemon would, with what the journal remembers, but without writing anything down.
@@ -52,13 +77,38 @@ pub(super) fn make(
     ledger: &Ledger,
     now: Now,
 ) -> Plan {
-    let applied = ledger.of(&target.name).and_then(|known| known.applied.as_ref()).map(|mark| mark.digest);
-    let mut memory = ledger.memory(&target.name, session.kept(&target.name, applied));
-    memory.not_effective = ledger.not_effective(&target.policy.service.key, &target.policy.service.name);
     let mut policy = target.policy.clone();
     // The first contact is the daemon's to wait for; here it is a note.
     policy.guards.first_contact = false;
-    plan::plan(&read.desired, live, &memory, &policy, now)
+    plan::plan(&read.desired, live, &remembered(session, target, ledger), &policy, now)
+}
+
+/// What the journal remembers of a target.
+fn remembered(session: &Session, target: &Opened, ledger: &Ledger) -> Memory {
+    let applied = ledger.of(&target.name).and_then(|known| known.applied.as_ref()).map(|mark| mark.digest);
+    let mut memory = ledger.memory(&target.name, session.kept(&target.name, applied));
+    memory.not_effective = ledger.not_effective(&target.policy.service.key, &target.policy.service.name);
+    memory.clock_jumped = ledger.is_ahead_of(session.clock.now().wall);
+    memory
+}
+
+/// Lists the accounts that no entry names.
+fn unlisted(
+    session: &Session,
+    target: &Opened,
+    read: &DesiredRead,
+    live: &Live,
+    ledger: &Ledger,
+    now: Now,
+) -> Vec<Unlisted> {
+    let memory = remembered(session, target, ledger);
+    let accounts = plan::unlisted(&read.desired, live, &memory, &target.policy, now);
+    let row = |account: AccountRef<'_>| Unlisted {
+        account: AccountId::new(account.id),
+        name: account.name.to_owned(),
+        state: account.state.clone(),
+    };
+    accounts.into_iter().map(row).collect()
 }
 
 /// Returns the exit code that a plan deserves by itself.
@@ -75,46 +125,45 @@ pub(super) fn exit_of(plan: &Plan) -> Exit {
 /// Writes plans in one format.
 #[expect(
     clippy::too_many_arguments,
-    reason = "a report needs to know all of it, and nothing else calls this"
+    reason = "a report needs to know all of it, and only the two commands that make plans call this"
 )]
 pub(super) fn write(
     session: &Session,
     targets: &[Opened],
     reads: &[DesiredRead],
     plans: &[Plan],
-    format: Format,
+    extents: &[Extent],
+    format: ReportFormat,
     color: bool,
     exit: Exit,
-    out: &mut dyn std::fmt::Write,
-) {
-    let commits: Vec<_> = reads.iter().map(|read| read.commit.clone()).collect();
-    // A reader that has seen enough closes the pipe; that is no error.
-    let _ = match format {
-        Format::Json => report::json::plans(plans, &commits, exit.code(), exit.reason(), out),
-        Format::Text => plans.iter().zip(targets).zip(&commits).try_for_each(|((plan, target), commit)| {
-            if plans.len() > 1 {
-                writeln!(out, "target {}", target.name)?;
+    out: &mut dyn fmt::Write,
+) -> fmt::Result {
+    let view = |(position, target): (usize, &Opened)| report::text::View {
+        color,
+        commit: reads.get(position).and_then(|read| read.commit.clone()),
+        directory: target.directory.display().to_string(),
+        rooted: reports::from_root(&target.directory),
+        timezone: session.settings.timezone.clone(),
+        extent: extents.get(position).cloned().unwrap_or_default(),
+    };
+    let views: Vec<_> = targets.iter().enumerate().map(view).collect();
+    let shown = plans.iter().zip(reads).zip(&views);
+    let shown: Vec<_> =
+        shown.map(|((plan, read), view)| Shown { plan, desired: &read.desired, view }).collect();
+    match format {
+        ReportFormat::Diff => report::diff::plans(&shown, out),
+        ReportFormat::Github => report::github::plans(&shown, out),
+        ReportFormat::Gitlab => report::gitlab::plans(&shown, out),
+        ReportFormat::Json => report::json::shown(&shown, exit.code(), exit.reason(), out),
+        ReportFormat::Junit => report::junit::plans(&shown, out),
+        ReportFormat::Markdown => report::markdown::plans(&shown, out),
+        ReportFormat::Text => shown.iter().try_for_each(|one| {
+            if shown.len() > 1 {
+                writeln!(out, "target {}", one.plan.target)?;
             }
-            let view = report::text::View {
-                color,
-                commit: commit.clone(),
-                directory: target.directory.display().to_string(),
-                timezone: session.settings.timezone.clone(),
-            };
-            report::text::plan(plan, &view, out)
+            report::text::plan(one.plan, one.view, out)
         }),
-    };
-}
-
-fn report_file(text: &str) -> Result<(Format, std::path::PathBuf), Failure> {
-    let usage = || Failure::usage(format!("--report {text}: write FORMAT=PATH, such as json=plan.json"));
-    let (format, path) = text.split_once('=').ok_or_else(usage)?;
-    let format = match format {
-        "text" => Format::Text,
-        "json" => Format::Json,
-        _ => return Err(usage().help("the formats are: text, json")),
-    };
-    if path.is_empty() { Err(usage()) } else { Ok((format, path.into())) }
+    }
 }
 
 /// Takes a moment or a day in the target's time zone; the present moment's monotonic part stays.

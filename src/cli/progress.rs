@@ -48,7 +48,7 @@ impl Progress {
             Notice::BatchEnded { .. } => self.bar.finish_and_clear(),
             _ => {}
         }
-        if let Notice::Invalid { target, diagnostics } = notice {
+        if let Notice::Invalid { target, diagnostics, .. } = notice {
             let target = self.targets.iter().find(|(name, _)| name == target);
             let diagnostics = target.map_or_else(
                 || diagnostics.clone(),

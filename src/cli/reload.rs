@@ -49,7 +49,8 @@ pub(super) fn accept(session: &Session, next: &Session, ledger: &Ledger) -> bool
     if !orphans.is_empty() {
         tracing::error!(
             "The new settings are refused, the old ones stay in force: they do not name the service {} any more, \
-             which still owes a restart; `popgate restart` settles it, then send SIGHUP again.",
+             which still owes a restart; `popgate restart` settles it, or `popgate restart --done` after somebody did it by hand; then send \
+             SIGHUP again.",
             orphans.join(", ")
         );
         return false;

@@ -38,6 +38,7 @@ impl Render {
 
     /// Prints a message that somebody has to see.
     pub(super) fn message(self, text: &str) {
+        self.end_question();
         drop(writeln!(io::stderr(), "{}", text.trim_end()));
     }
 
@@ -51,8 +52,23 @@ impl Render {
     /// Asks a question on the terminal; anything but yes is no.
     pub(super) fn ask(self, question: &str) -> bool {
         drop(write!(io::stderr(), "{question} [y/N] ").and_then(|()| io::stderr().flush()));
+        ASKING.store(true, Ordering::Relaxed);
         let mut answer = String::new();
-        io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes" | "Yes")
+        let read = io::stdin().read_line(&mut answer);
+        if answer.ends_with('\n') {
+            // The terminal showed the line break as well.
+            ASKING.store(false, Ordering::Relaxed);
+        } else {
+            self.end_question();
+        }
+        read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes" | "Yes")
+    }
+
+    /// Ends the line of a question that got no answer, so that whatever comes next has a line of its own.
+    pub(super) fn end_question(self) {
+        if ASKING.swap(false, Ordering::Relaxed) {
+            drop(writeln!(io::stderr()));
+        }
     }
 
     /// Tells whether there is a person to ask.
@@ -80,6 +96,9 @@ impl Drop for Stream {
         drop(self.0.flush().inspect_err(take_note));
     }
 }
+
+/// Whether a question stands on the terminal without an answer. Like the terminal, it belongs to the whole process.
+static ASKING: AtomicBool = AtomicBool::new(false);
 
 /// Whether a result was lost on its way out, on a full disk for instance. Standard output belongs to the whole
 /// process, and so does this.

@@ -13,6 +13,7 @@ use crate::engine::effect::Notice;
 use crate::engine::event::{Command, Decision};
 use crate::engine::{Goal, Restarts};
 use crate::journal::entry::{Proof, Record};
+use crate::journal::fold::Ledger;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     let command = if args.done {
@@ -25,27 +26,35 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     }
     let targets = session.targets()?;
     let mut held = open_journal(session, "restart")?;
-    let owed = held.ledger.services.values().map(|service| service.debts.len()).sum::<usize>();
-    if owed == 0 {
+    // With one target chosen, what other services owe stays owed.
+    let keys: Vec<&String> = targets.iter().map(|target| &target.policy.service.key).collect();
+    let meant = |key: &String| session.global.target.is_none() || keys.contains(&key);
+    let debts = |ledger: &Ledger| {
+        let services = ledger.services.iter().filter(|(key, _)| meant(key));
+        services
+            .flat_map(|(key, service)| service.debts.iter().map(|owed| (key.clone(), owed.clone())))
+            .collect::<Vec<_>>()
+    };
+    let owed = debts(&held.ledger);
+    if owed.is_empty() {
         session.render.result("no restart is owed\n");
         return Ok(Exit::Success);
     }
     let failed = |error: crate::journal::JournalError| Failure::operational(error.to_string());
-    let now = session.clock.now().wall;
+    let now = held.ledger.seen(session.clock.now()).wall;
     if args.done {
         let told = Proof::Told { by: session.by.clone() };
-        let services = held.ledger.services.iter();
-        let records: Vec<Record> = services
-            .flat_map(|(key, service)| service.debts.iter().map(move |owed| (key, owed)))
-            .map(|(key, owed)| Record::Settled {
-                service: key.clone(),
-                instance: owed.instance.clone(),
+        let records: Vec<Record> = owed
+            .into_iter()
+            .map(|(service, owed)| Record::Settled {
+                service,
+                instance: owed.instance,
                 proof: told.clone(),
                 covers: owed.last_write,
             })
             .collect();
         held.journal.append(now, &records, true).map_err(failed)?;
-        session.render.result(&format!("settled {owed}\n"));
+        session.render.result(&format!("{} settled\n", records.len()));
         return Ok(Exit::Success);
     }
     if let Some(reason) = args.reason.clone().filter(|_| args.now) {

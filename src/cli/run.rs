@@ -17,7 +17,7 @@ use crate::daemon::notify::Notifier;
 use crate::daemon::{Hooks, drive};
 use crate::engine::effect::Notice;
 use crate::engine::event::Decision;
-use crate::engine::status::Status;
+use crate::engine::status::{Status, UNKNOWN};
 use crate::engine::{Engine, Goal, Restarts};
 use crate::web;
 
@@ -108,6 +108,10 @@ async fn rounds(
         let mode = mode(session, Goal::Run, false, None, None);
         let starts = starts(session, &targets, &ledger, true);
         let engine = Engine::new(mode, ledger.clone(), starts, session.clock.now());
+        let engine = engine.with_services(session.services());
+        for service in engine.status(session.clock.now()).services.iter().filter(|service| service.unknown) {
+            tracing::error!("A restart of {} is owed, and nobody will do it: {UNKNOWN}.", service.name);
+        }
         let world = world(session, &targets, Some(Arc::clone(&journal)), true);
         let driven = drive(engine, world, session.clock, hooks).await;
         let driven = match driven {

@@ -92,6 +92,11 @@ impl Session {
         chosen.map(|(name, target)| open(name, target)).collect()
     }
 
+    /// Opens all targets of the settings, whichever were asked for.
+    pub(super) fn every_target(&self) -> Result<Vec<Opened>, Failure> {
+        self.settings.targets.iter().map(|(name, target)| open(name, target)).collect()
+    }
+
     /// Returns the one target, for commands that can do only one.
     pub(super) fn one_target(&self) -> Result<Opened, Failure> {
         let mut targets = self.targets()?;
@@ -101,6 +106,11 @@ impl Session {
                 Err(Failure::usage("the settings name several targets").help("choose one with --target NAME"))
             }
         }
+    }
+
+    /// Returns the keys of all services that the settings name.
+    pub(super) fn services(&self) -> impl Iterator<Item = String> {
+        self.settings.targets.values().map(|target| target.service.key())
     }
 
     /// Folds the journal without taking its lock.

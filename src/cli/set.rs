@@ -1,7 +1,5 @@
 //! `popgate set`: edits one entry in place and shows the difference.
 
-use similar::TextDiff;
-
 use super::Failure;
 use super::args::Set as Args;
 use super::exit::Exit;
@@ -10,6 +8,7 @@ use crate::daemon::world::located;
 use crate::desired::{self, SourceFile};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Access;
+use crate::report;
 
 pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     if args.access == Access::Disabled && args.until.is_some() {
@@ -37,8 +36,8 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     }
     let name = path.display().to_string();
     let before = edit.before.as_deref().unwrap_or_default();
-    let diff = TextDiff::from_lines(before, &*edit.after);
-    session.render.result(&diff.unified_diff().context_radius(3).header(&name, &name).to_string());
+    // A reader that has seen enough closes the pipe; that is no error.
+    let _ = report::diff::texts(&name, before, &edit.after, &mut session.render.stream());
     let today = target.policy.timezone.to_datetime(session.clock.now().wall).date();
     if args.until.is_some_and(|until| until < today) {
         session.render.remark("That day is over already: the entry means `disabled`.");

@@ -1,12 +1,13 @@
 //! `popgate status`: from the running daemon, or else from the journal.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Failure;
 use super::args::{Format, Status as Args};
 use super::exit::Exit;
 use super::session::Session;
-use crate::engine::status::{Status, of_ledger};
+use crate::engine::status::{ServiceStatus, Status, of_ledger, unknown};
 use crate::report;
 use crate::web::client;
 
@@ -32,20 +33,43 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     Ok(Exit::Success)
 }
 
+/// Asks the daemon or the journal, and keeps what concerns the targets that were asked for.
 async fn ask(session: &Session) -> Result<Status, Failure> {
+    let mut status = everything(session).await?;
+    if session.global.target.is_some() {
+        let targets = session.targets()?;
+        let named = |name: &str| targets.iter().any(|target| target.name == name);
+        let serves = |name: &str| targets.iter().any(|target| target.policy.service.name == name);
+        status.targets.retain(|target| named(&target.name));
+        status.services.retain(|service| serves(&service.name));
+    }
+    Ok(status)
+}
+
+async fn everything(session: &Session) -> Result<Status, Failure> {
     let daemon =
         client::status(session.state()).await.map_err(|error| Failure::operational(error.to_string()))?;
     if let Some(daemon) = daemon {
         return Ok(daemon.status);
     }
-    let mut status = of_ledger(&session.ledger()?);
-    // The journal knows services by key; a person knows them by name.
-    for target in session.targets()? {
-        for service in status.services.iter_mut().filter(|service| service.name == target.policy.service.key)
-        {
-            service.name.clone_from(&target.policy.service.name);
-        }
-    }
+    let ledger = session.ledger()?;
+    let mut status = of_ledger(&ledger);
+    // The journal knows services by key; a person knows them by name. One that the settings do not name any more
+    // is worth a word only as long as it owes something.
+    let names: BTreeMap<String, String> = session
+        .every_target()?
+        .into_iter()
+        .map(|target| (target.policy.service.key, target.policy.service.name))
+        .collect();
+    status.services = ledger
+        .services
+        .iter()
+        .zip(status.services)
+        .filter_map(|((key, known), service)| match names.get(key) {
+            Some(name) => Some(ServiceStatus { name: name.clone(), ..service }),
+            None => unknown(known),
+        })
+        .collect();
     Ok(status)
 }
 

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use super::Failure;
-use super::args::{Format, Validate as Args};
+use super::args::{ReportFormat, Validate as Args};
 use super::exit::Exit;
+use super::reports;
 use super::session::{Opened, Session};
-use crate::diagnostic::{self, Diagnostic};
-use crate::report;
+use crate::diagnostic;
+use crate::report::problems::Problems;
 
 pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     // The settings were read already; their problems ended the command before this.
@@ -29,29 +30,18 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
         }
     }
     let exit = if problems.is_empty() { Exit::Success } else { Exit::Invalid };
-    match args.format {
-        Format::Json => session.render.result(&json(&problems, entries, files, exit)),
-        Format::Text if problems.is_empty() => {
-            session.render.result(&format!(
-                "ok: {} in {}\n",
-                counted(entries, "user"),
-                counted(files, "file")
-            ));
-        }
-        Format::Text => session.render.message(&diagnostic::render(&problems, session.render.color_messages)),
+    let shown = reports::rooted(&problems);
+    let found = Problems { seen: Some((entries, files)), ..Problems::of(&shown, exit.code(), exit.reason()) };
+    if exit == Exit::Invalid {
+        session.render.message(&diagnostic::render(&problems, session.render.color_messages));
     }
+    reports::write(session.render, &args.output, |format, to, out| match format {
+        ReportFormat::Diff | ReportFormat::Text if problems.is_empty() => {
+            writeln!(out, "ok: {} in {}", counted(entries, "user"), counted(files, "file"))
+        }
+        format => reports::write_problems(&found, format, to, out),
+    })?;
     Ok(exit)
-}
-
-fn json(problems: &[Diagnostic], users: usize, files: usize, exit: Exit) -> String {
-    let judged = serde_json::json!({
-        "format_version": "1.0",
-        "users": users,
-        "files": files,
-        "diagnostics": problems,
-        "exit_code": exit.code(),
-    });
-    report::json::text(&judged)
 }
 
 pub(super) fn counted(count: usize, what: &str) -> String {

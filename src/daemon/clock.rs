@@ -9,6 +9,10 @@ use crate::model::Now;
 /// Names the moment that the wall clock shows when the process starts; for tests and demonstrations.
 pub const NOW_VARIABLE: &str = "POPGATE_NOW";
 
+/// Names a file with the number of seconds by which the wall clock is ahead of what it would show, so that a test
+/// may set the clock of a running process. A release build ignores it.
+pub const AHEAD_VARIABLE: &str = "POPGATE_CRASH_CLOCK";
+
 /// Reads both clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -34,6 +38,15 @@ impl Clock {
                 .unwrap_or(Timestamp::MAX),
             None => Timestamp::now(),
         };
-        Now { mono, wall }
+        Now { mono, wall: wall.saturating_add(ahead()).unwrap_or(wall) }
     }
+}
+
+/// Returns by how much a test has set the wall clock.
+fn ahead() -> SignedDuration {
+    if !cfg!(debug_assertions) {
+        return SignedDuration::ZERO;
+    }
+    let text = std::env::var_os(AHEAD_VARIABLE).and_then(|file| std::fs::read_to_string(file).ok());
+    SignedDuration::from_secs(text.and_then(|text| text.trim().parse().ok()).unwrap_or_default())
 }

@@ -1,22 +1,29 @@
 //! The rules for a file: what fields there are and what they may hold. Takes a decoded file apart into entries
 //! and problems, and finds every problem there is.
 
+use std::borrow::Cow;
+
+use jiff::civil::Date;
+
 use super::rules::{self, Objection};
-use super::{Entry, words};
+use super::words;
 use crate::diagnostic::{Code, codes, shown};
 use crate::model::Access;
 use crate::yaml::{At, Key, Raw};
 
 /// What is in one file.
 #[derive(Default)]
-pub(super) struct Checked {
-    pub(super) found: Vec<Found>,
+pub(super) struct Checked<'t> {
+    pub(super) found: Vec<Found<'t>>,
     pub(super) problems: Vec<Problem>,
 }
 
 /// One entry. Where a problem was found in it, its access may not be what is written.
-pub(super) struct Found {
-    pub(super) entry: Entry,
+pub(super) struct Found<'t> {
+    pub(super) name: Cow<'t, str>,
+    pub(super) access: Access,
+    pub(super) until: Option<Date>,
+    pub(super) reason: Option<Box<str>>,
     /// The offset of its key, where decoding knows it; else its address says where to look.
     pub(super) key: Result<u32, At>,
 }
@@ -31,7 +38,7 @@ pub(super) struct Problem {
 }
 
 /// Checks one decoded file.
-pub(super) fn check(raw: &Raw<'_>) -> Checked {
+pub(super) fn check<'t>(raw: &Raw<'t>) -> Checked<'t> {
     let mut checked = Checked::default();
     match raw {
         Raw::Map(fields) => checked.top(fields),
@@ -51,8 +58,8 @@ pub(super) fn check(raw: &Raw<'_>) -> Checked {
     checked
 }
 
-impl Checked {
-    fn top(&mut self, fields: &[(Key<'_>, Raw<'_>)]) {
+impl<'t> Checked<'t> {
+    fn top(&mut self, fields: &[(Key<'t>, Raw<'t>)]) {
         let mut meant_pop3 = false;
         let mut seen = Vec::new();
         for (position, (key, raw)) in (0..).zip(fields) {
@@ -103,7 +110,7 @@ impl Checked {
         self.problem(codes::VERSION, message, help, [(At::value([position]), "not version 1")]);
     }
 
-    fn pop3(&mut self, position: u32, raw: &Raw<'_>) {
+    fn pop3(&mut self, position: u32, raw: &Raw<'t>) {
         let (message, help) = match raw {
             Raw::Map(entries) => {
                 for (ordinal, (key, value)) in (0..).zip(entries) {
@@ -124,12 +131,18 @@ impl Checked {
         self.problem(codes::POP3_VALUE, message, help, [(At::value([position]), "no users")]);
     }
 
-    fn entry(&mut self, at: [u32; 2], key: &Key<'_>, raw: &Raw<'_>) {
+    fn entry(&mut self, at: [u32; 2], key: &Key<'t>, raw: &Raw<'t>) {
         let name = &*key.text;
         if let Err(objection) = rules::check_name(name) {
             self.objection(objection, At::key(at));
         }
-        let mut entry = Entry { name: name.into(), access: Access::Disabled, until: None, reason: None };
+        let mut entry = Found {
+            name: key.text.clone(),
+            access: Access::Disabled,
+            until: None,
+            reason: None,
+            key: key.offset.ok_or_else(|| At::key(at)),
+        };
         match raw {
             Raw::Map(fields) => self.fields(at, &mut entry, fields),
             Raw::Null => self.problem(
@@ -143,10 +156,10 @@ impl Checked {
                 Err(objection) => self.objection(objection, At::value(at)),
             },
         }
-        self.found.push(Found { entry, key: key.offset.ok_or_else(|| At::key(at)) });
+        self.found.push(entry);
     }
 
-    fn fields(&mut self, at: [u32; 2], entry: &mut Entry, fields: &[(Key<'_>, Raw<'_>)]) {
+    fn fields(&mut self, at: [u32; 2], entry: &mut Found<'_>, fields: &[(Key<'_>, Raw<'_>)]) {
         let [top, ordinal] = at;
         let mut access = None;
         let mut until_at = None;

@@ -8,7 +8,7 @@ mod layout;
 use jiff::civil::Date;
 
 use super::read::{digest, read};
-use super::{Desired, Entry, SourceFile, rules, write};
+use super::{Desired, Entry, EntryRef, SourceFile, rules, write};
 use crate::diagnostic::{Diagnostic, Label, Lines, codes, shown};
 use crate::model::Access;
 use crate::name::fold;
@@ -54,10 +54,10 @@ pub fn set(
     };
     let listed = desired.get(name);
     let wanted = Entry {
-        name: listed.map_or(name, |entry| &entry.name).into(),
+        name: listed.map_or(name, |entry| entry.name).into(),
         access,
         until,
-        reason: reason.map(Into::into).or_else(|| listed.and_then(|entry| entry.reason.clone())),
+        reason: reason.or_else(|| listed.and_then(|entry| entry.reason)).map(Into::into),
     };
     let edit = match listed {
         Some(entry) => change_listed(files, &desired, entry, &wanted, into)?,
@@ -97,25 +97,24 @@ fn check_wish(
 fn change_listed(
     files: &[SourceFile],
     desired: &Desired,
-    entry: &Entry,
+    entry: EntryRef<'_>,
     wanted: &Entry,
     into: Option<&str>,
 ) -> Result<Edit, Diagnostic> {
-    let path = desired.file_of(&entry.name).unwrap_or_default();
+    let path = desired.file_of(entry.name).unwrap_or_default();
     if let Some(into) = into.filter(|into| *into != path) {
-        let message =
-            format!("`{}` is listed in {}, not in {}", shown(&entry.name), shown(path), shown(into));
+        let message = format!("`{}` is listed in {}, not in {}", shown(entry.name), shown(path), shown(into));
         return Err(Diagnostic::error(codes::EDIT_ELSEWHERE, message)
             .at(label(desired, entry).saying("listed here"))
             .help("leave `--file` out to change this entry, or move it to the other file first"));
     }
     edit_file(files, path, |text| {
-        if entry.means_same(wanted) {
+        if entry.means_same(&wanted.borrowed()) {
             return Some(text.to_owned());
         }
         let layout = Layout::of(text)?;
         let ordinal = layout.find(&wanted.name)?;
-        change::change(&layout, ordinal, entry, wanted)
+        change::change(&layout, ordinal, &entry.to_entry(), wanted)
     })
     .ok_or_else(|| wrong_shape(desired, wanted, path))
 }
@@ -156,8 +155,8 @@ fn choose<'d>(desired: &'d Desired, name: &str) -> Result<&'d str, Diagnostic> {
     let domain = |name: &str| name.rsplit_once('@').map(|(_, domain)| fold(domain));
     let mut candidates = Vec::new();
     if let Some(wanted) = domain(name) {
-        let relatives = desired.iter().filter(|entry| domain(&entry.name).as_ref() == Some(&wanted));
-        candidates.extend(relatives.filter_map(|entry| desired.file_of(&entry.name)));
+        let relatives = desired.iter().filter(|entry| domain(entry.name).as_ref() == Some(&wanted));
+        candidates.extend(relatives.filter_map(|entry| desired.file_of(entry.name)));
         candidates.sort_unstable();
         candidates.dedup();
     }
@@ -190,18 +189,18 @@ fn reads_as(files: &[SourceFile], before: &Desired, edit: &Edit, wanted: &Entry)
     let mut files: Vec<SourceFile> = files.iter().filter(|file| file.path != edit.path).cloned().collect();
     files.push(SourceFile { path: edit.path.clone(), bytes: edit.after.clone().into_bytes() });
     if digest(&files) == before.digest() {
-        return before.get(&wanted.name) == Some(wanted);
+        return before.get(&wanted.name) == Some(wanted.borrowed());
     }
     let Ok(after) = read(files) else { return false };
     let name = fold(&wanted.name);
     let others = |desired: &Desired| -> Vec<(Entry, Option<String>)> {
         desired
             .iter()
-            .filter(|entry| fold(&entry.name) != name)
-            .map(|entry| (entry.clone(), desired.file_of(&entry.name).map(str::to_owned)))
+            .filter(|entry| fold(entry.name) != name)
+            .map(|entry| (entry.to_entry(), desired.file_of(entry.name).map(str::to_owned)))
             .collect()
     };
-    after.get(&wanted.name) == Some(wanted)
+    after.get(&wanted.name) == Some(wanted.borrowed())
         && after.file_of(&wanted.name) == Some(&*edit.path)
         && others(&after) == others(before)
 }
@@ -217,14 +216,14 @@ fn wrong_shape(desired: &Desired, wanted: &Entry, path: &str) -> Diagnostic {
 }
 
 /// Points at the name of an entry.
-fn label(desired: &Desired, entry: &Entry) -> Label {
+fn label(desired: &Desired, entry: EntryRef<'_>) -> Label {
     let origin = desired.origin(entry);
     let source = desired.files().find(|(file, _)| file.path == origin.file);
     let text = source.and_then(|(file, _)| std::str::from_utf8(&file.bytes).ok()).unwrap_or_default();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = Lines::new(text);
     let start = lines.offset(text, origin.line, origin.column);
-    Label::spot(&origin.file, lines.spot(text, start..yaml::key_end(text, start, &entry.name)))
+    Label::spot(&origin.file, lines.spot(text, start..yaml::key_end(text, start, entry.name)))
 }
 
 #[cfg(test)]

@@ -28,14 +28,15 @@ pub fn write<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> String {
     out
 }
 
+/// Renders a name as it stands before its colon.
+pub fn key(name: &str) -> String {
+    plain_or_quoted(name)
+}
+
 /// Renders one entry as lines, without a line break at the end.
 pub(super) fn block(entry: &Entry, indent: &str, step: &str, newline: &str) -> String {
-    let key = plain_or_quoted(&entry.name);
-    let mut out = if key.len() > LONGEST_KEY {
-        format!("{indent}? {key}{newline}{indent}:")
-    } else {
-        format!("{indent}{key}:")
-    };
+    let (key, _) = key_line(entry);
+    let mut out = format!("{indent}{}", key.join(&format!("{newline}{indent}")));
     if is_short(entry) {
         // Writing to a `String` cannot fail.
         let _ = write!(out, " {}", entry.access);
@@ -45,6 +46,13 @@ pub(super) fn block(entry: &Entry, indent: &str, step: &str, newline: &str) -> S
         }
     }
     out
+}
+
+/// Renders the name of an entry with its colon: one line, or two for a very long name, which is said as well.
+pub(super) fn key_line(entry: &Entry) -> (Vec<String>, bool) {
+    let key = plain_or_quoted(&entry.name);
+    let explicit = key.len() > LONGEST_KEY;
+    (if explicit { vec![format!("? {key}"), ":".to_owned()] } else { vec![format!("{key}:")] }, explicit)
 }
 
 /// Renders the value of an entry on one line, as it may stand anywhere. With `json`, everything is in quotes.
@@ -61,7 +69,8 @@ pub(super) fn is_short(entry: &Entry) -> bool {
     entry.until.is_none() && entry.reason.is_none()
 }
 
-fn fields(entry: &Entry, json: bool) -> Vec<String> {
+/// Renders the fields of an entry, one text each, in their order.
+pub(super) fn fields(entry: &Entry, json: bool) -> Vec<String> {
     let mut fields = vec![("access", entry.access.word().to_owned())];
     fields.extend(entry.until.map(|until| ("until", until.to_string())));
     fields.extend(entry.reason.iter().map(|reason| ("reason", reason.to_string())));
@@ -147,7 +156,7 @@ pub(super) mod tests {
             let desired = read(vec![file]).map_err(|problems| {
                 TestCaseError::fail(format!("{text}\n{}", crate::diagnostic::render(&problems, false)))
             })?;
-            let back: Vec<Entry> = desired.iter().cloned().collect();
+            let back: Vec<Entry> = desired.iter().map(|entry| entry.to_entry()).collect();
             prop_assert_eq!(&back, &entries);
             prop_assert_eq!(write(&back), text);
         }

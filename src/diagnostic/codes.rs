@@ -133,8 +133,8 @@ codes! {
         "The user already has an entry, in another file than the one named with `--file`. An entry is changed \
          where it stands.";
     EDIT_SHAPE = 42, "Cannot be edited in place",
-        "The entry is written in a way that cannot be changed without touching what is not part of it, such \
-         as comments inside braces. Edit it by hand.";
+        "The entry, or for `fmt` the file, is written in a way that cannot be changed without touching what is \
+         not part of it, such as comments inside braces. Edit it by hand.";
     NO_DIRECTORY = 200, "Directory does not exist",
         "The directory of the desired state does not exist. A wrong path must not look like an empty list.";
     NO_FILE = 201, "No YAML file",

@@ -6,7 +6,7 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use super::{Diagnostic, Label, Severity, Spot, is_invisible};
+use super::{Diagnostic, Label, Severity, Spot, begins_command, is_invisible};
 
 /// How many problems are shown; the rest is counted.
 pub const MOST_SHOWN: usize = 1000;
@@ -125,10 +125,17 @@ fn bytes(spot: &Spot, source: &str) -> Range<usize> {
 fn visible(line: &str) -> String {
     let hidden =
         |c: char| c.is_control() && c != '\t' || is_invisible(c) || matches!(c, '\u{2028}' | '\u{2029}');
-    line.chars().map(|c| if hidden(c) { '\u{fffd}' } else { c }).collect()
+    replaced(line, hidden)
 }
 
 /// Takes out what a terminal would obey. Unlike [`super::shown`], it cuts nothing.
 fn safe(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || is_invisible(c) { '\u{fffd}' } else { c }).collect()
+    replaced(text, |c| c.is_control() || is_invisible(c) || matches!(c, '\u{2028}' | '\u{2029}'))
+}
+
+/// Puts a sign that cannot be overlooked for every hidden character, and for those that would begin a command where a
+/// CI prints this. The number of characters stays.
+fn replaced(text: &str, hidden: impl Fn(char) -> bool) -> String {
+    let command = |at: usize, c: char| c == '[' && begins_command(&text[..at]);
+    text.char_indices().map(|(at, c)| if hidden(c) || command(at, c) { '\u{fffd}' } else { c }).collect()
 }

@@ -35,6 +35,12 @@ pub fn is_invisible(c: char) -> bool {
         | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Tells whether a bracket after this text would begin a command for the runners of some CI: `##[error]` for those of
+/// GitHub and Azure, `##vso[…]` for Azure's, `##teamcity[…]` for `TeamCity`'s. They obey it anywhere in a line.
+pub fn begins_command(before: &str) -> bool {
+    ["##", "##vso", "##teamcity"].iter().any(|sign| before.ends_with(sign))
+}
+
 /// Tells whether this character makes text read in another order than it is written: the embeddings,
 /// overrides and isolates of the Unicode Bidirectional Algorithm (UAX #9).
 pub fn is_bidirectional_override(c: char) -> bool {

@@ -10,6 +10,7 @@ pub mod effect;
 pub mod event;
 mod expiry;
 mod operator;
+pub mod replication;
 pub mod retry;
 mod settle;
 pub mod status;
@@ -23,9 +24,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use crate::desired::Desired;
 use crate::journal::entry::Record;
-use crate::journal::fold::Ledger;
+use crate::journal::fold::{CLOCK_STEP, Ledger};
 use crate::model::Now;
 use crate::name::Glob;
 use crate::plan::policy::Policy;
@@ -117,6 +120,8 @@ pub struct Engine {
     ledger: Ledger,
     targets: BTreeMap<String, Target>,
     services: BTreeMap<String, settle::ServiceState>,
+    /// Keys of further services that the settings name: those of targets that this engine does not run.
+    elsewhere: BTreeSet<String>,
     activity: Activity,
     waiting: Option<Ticket>,
     tickets: Ticket,
@@ -164,14 +169,22 @@ impl Engine {
         }
         let reads = !matches!(mode.goal, Goal::Settle(_));
         let daemon = matches!(mode.goal, Goal::Run | Goal::Observe);
-        let targets =
-            targets.into_iter().map(|(name, start)| (name, Target::new(start, reads, daemon, now))).collect();
+        let known = |(name, start): (String, Start)| {
+            let warned = ledger.of(&name).map(|known| known.warned.clone()).unwrap_or_default();
+            let warned = expiry::Warned::before(warned);
+            let mut target = Target::new(start, reads, daemon, now);
+            target.warned = warned;
+            (name, target)
+        };
+        let targets = targets.into_iter().map(known).collect();
         let jitter = Jitter::new(mode.seed);
+        let clock_jumped = ledger.is_ahead_of(now.wall);
         let mut engine = Self {
             mode,
             ledger,
             targets,
             services,
+            elsewhere: BTreeSet::new(),
             activity: Activity::Idle,
             waiting: None,
             tickets: 0,
@@ -184,13 +197,25 @@ impl Engine {
             stopping: None,
             finished: false,
             before: None,
-            clock_jumped: false,
+            clock_jumped,
         };
         if let Goal::Settle(_) | Goal::Once(_) = engine.mode.goal {
             // Nothing to do at all is an end, too; the first tick finds out.
             engine.before = Some(now);
         }
         engine
+    }
+
+    /// Says which services the settings name, also for targets that this engine does not run. Whatever else owes a
+    /// restart is nobody's to restart.
+    pub fn with_services(self, keys: impl IntoIterator<Item = String>) -> Self {
+        Self { elsewhere: keys.into_iter().collect(), ..self }
+    }
+
+    /// Returns the keys of services that owe a restart although the settings do not name them any more.
+    fn orphans(&self) -> impl Iterator<Item = &String> {
+        let unknown = |key: &&String| !self.services.contains_key(*key) && !self.elsewhere.contains(*key);
+        self.ledger.services.keys().filter(unknown).filter(|key| !self.ledger.debts(key).is_empty())
     }
 
     /// Takes one input. Answers to anything but the effect in flight are dropped.
@@ -399,9 +424,8 @@ impl Engine {
     fn settle_clock(&mut self, now: Now) -> Now {
         let now = self.as_seen(now);
         if let Some(before) = self.before {
-            let wall = Duration::try_from(now.wall.duration_since(before.wall)).unwrap_or_default();
-            let mono = now.mono.saturating_sub(before.mono);
-            self.clock_jumped |= wall > mono + Duration::from_hours(24);
+            let mono = SignedDuration::try_from(now.mono.saturating_sub(before.mono)).unwrap_or_default();
+            self.clock_jumped |= now.wall.duration_since(before.wall) > mono.saturating_add(CLOCK_STEP);
         }
         self.before = Some(now);
         now

@@ -2,12 +2,12 @@
 
 use super::effect::Effect;
 use super::event::{Answer, Command, Ticket};
+use super::status::UNKNOWN;
 use super::{Activity, Engine, Goal, PendingRecords};
 use crate::journal::entry::{Proof, Record};
 use crate::journal::fold::Suspension;
 use crate::model::Now;
-use crate::plan::PlanId;
-use crate::plan::memory::{APPROVAL_LASTS, Approval};
+use crate::plan::{NotApproved, PlanId};
 
 /// A wish on its way into the journal, with the reply for when it stands there.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Engine {
             return self.reply(ticket, Err("this daemon only observes".to_owned()));
         }
         match command {
-            Command::Approve { id, by, reason } => self.approve(ticket, id, by, reason, now),
+            Command::Approve { id, by, reason } => self.approve(ticket, &id, &by, &reason, now),
             Command::Reconcile { by: _ } => {
                 for target in self.targets.values_mut() {
                     target.parked.clear();
@@ -65,18 +65,26 @@ impl Engine {
         self.reply(noted.ticket, reply);
     }
 
-    fn approve(&mut self, ticket: Ticket, id: PlanId, by: String, reason: String, now: Now) {
-        let known = self.targets.iter().find_map(|(name, target)| {
-            let plan = target.plan.as_ref()?;
-            plan.approvable(&id).map(|changes| (name.clone(), changes))
-        });
-        let Some((target, changes)) = known else {
-            let why = format!("no plan has the id {id} now; `popgate plan` shows the present one");
-            return self.reply(ticket, Err(why));
+    fn approve(&mut self, ticket: Ticket, id: &PlanId, by: &str, reason: &str, now: Now) {
+        let mut found = Err(NotApproved::Unknown(id.clone()));
+        for (name, target) in &self.targets {
+            let Some(plan) = &target.plan else { continue };
+            match plan.approve(&id, by, reason, now.wall) {
+                Ok(approval) => {
+                    found = Ok((name.clone(), approval));
+                    break;
+                }
+                Err(why @ NotApproved::Nothing(_)) => found = Err(why),
+                Err(NotApproved::Unknown(_)) => {}
+            }
+        }
+        let (target, approval) = match found {
+            Ok(found) => found,
+            Err(why) => {
+                return self.reply(ticket, Err(format!("{why}; `popgate plan` shows the present one")));
+            }
         };
-        let reply = format!("approved {id}: {}", counted(changes.len()));
-        let changes = changes.into_iter().collect();
-        let approval = Approval { plan: id, changes, by, reason, until: now.wall + APPROVAL_LASTS };
+        let reply = format!("approved {id}: {}", counted(approval.changes.len()));
         if let Some(approved) = self.targets.get_mut(&target) {
             approved.again();
         }
@@ -86,7 +94,9 @@ impl Engine {
     fn restart_now(&mut self, ticket: Ticket, by: String, reason: Option<String>, now: Now) {
         let owed: Vec<_> = self.every_debt();
         if owed.is_empty() {
-            return self.reply(ticket, Ok("no restart is owed".to_owned()));
+            let orphan = self.orphans().next().is_some();
+            let reply = if orphan { Err(UNKNOWN.to_owned()) } else { Ok("no restart is owed".to_owned()) };
+            return self.reply(ticket, reply);
         }
         let closed = self.closed_until(&owed, now);
         match (reason, closed) {
@@ -116,6 +126,7 @@ impl Engine {
         let records: Vec<Record> = self
             .services
             .keys()
+            .chain(self.orphans())
             .flat_map(|key| self.ledger.debts(key).iter().map(move |owed| (key, owed)))
             .filter(|(_, owed)| owed.last_write <= seq)
             .map(|(key, owed)| Record::Settled {

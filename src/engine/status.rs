@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::debt::on_the_wall;
 use super::{Engine, Goal};
 use crate::desired::Desired;
-use crate::journal::fold::{BatchSummary, Ledger, Settlement, Suspension};
+use crate::journal::fold::{BatchSummary, Ledger, ServiceLedger, Settlement, Suspension};
 use crate::model::{Counts, Now, Outcome};
 use crate::plan::Plan;
 use crate::services::Instance;
@@ -91,7 +91,14 @@ pub struct ServiceStatus {
     pub settled: Vec<Settlement>,
     /// Instances that restarted and do not serve, with the reason.
     pub unready: Vec<(Instance, String)>,
+    /// Whether the settings do not name it any more, so that nobody restarts it.
+    #[serde(default)]
+    pub unknown: bool,
 }
+
+/// What becomes of a restart that is owed by a service that the settings do not name any more.
+pub const UNKNOWN: &str = "the settings do not name this service any more; put it back, or restart it by hand and say \
+                           `popgate restart --done`";
 
 /// One restart that is owed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -140,9 +147,15 @@ impl Engine {
                     owed: owed.collect(),
                     settled: ledger.settled,
                     unready: service.unready.clone().into_iter().collect(),
+                    unknown: false,
                 }
             })
             .collect();
+        status.services.extend(self.orphans().filter_map(|key| unknown(self.ledger.services.get(key)?)));
+        if status.services.iter().any(|service| service.unknown) {
+            // Somebody is told again and again that all is well only when it is.
+            status.targets.iter_mut().for_each(|target| target.converged = false);
+        }
         status
     }
 
@@ -226,11 +239,25 @@ pub fn of_ledger(ledger: &Ledger) -> Status {
                 owed: service.debts.iter().map(owed_status).collect(),
                 settled: service.settled.clone(),
                 unready: Vec::new(),
+                unknown: false,
             })
             .collect(),
         suspended: ledger.suspended.clone(),
         journal: None,
     }
+}
+
+/// Says of a service that the settings do not name any more what it owes, if it owes anything.
+pub fn unknown(service: &ServiceLedger) -> Option<ServiceStatus> {
+    let first = service.debts.first()?;
+    let owed = |owed| OwedStatus { overdue: true, failure: Some(UNKNOWN.to_owned()), ..owed_status(owed) };
+    Some(ServiceStatus {
+        name: first.instance.service.clone(),
+        owed: service.debts.iter().map(owed).collect(),
+        settled: service.settled.clone(),
+        unready: Vec::new(),
+        unknown: true,
+    })
 }
 
 fn owed_status(owed: &crate::journal::fold::Debt) -> OwedStatus {

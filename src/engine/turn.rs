@@ -8,12 +8,11 @@ use super::event::{Answer, Decision, DesiredRead, ReadFailure};
 use super::expiry;
 use super::retry::Backoff;
 use super::window::Kind;
-use super::{Activity, Engine, Goal, PendingRecords};
+use super::{Activity, Engine, Goal, PendingRecords, replication};
 use crate::desired::Desired;
 use crate::journal::entry::Record;
 use crate::model::{Fault, Live, Now};
 use crate::name::fold;
-use crate::plan::memory::{APPROVAL_LASTS, Approval};
 use crate::plan::{self, Change, Plan, Planned};
 use crate::services::ServiceError;
 use crate::stores::StoreError;
@@ -185,10 +184,11 @@ impl Engine {
                 let news = before.is_none_or(|(_, before)| before != diagnostics);
                 target.invalid = Some((since, diagnostics.clone()));
                 target.moving = None;
+                let in_force = target.good.is_some();
                 if news {
-                    self.tell(Notice::Invalid { target: name.to_owned(), diagnostics });
+                    self.tell(Notice::Invalid { target: name.to_owned(), in_force, diagnostics });
                 }
-                if ends || self.targets[name].good.is_none() {
+                if ends || !in_force {
                     self.end_turn(name);
                     if let Some(target) = self.targets.get_mut(name) {
                         // Without any state in force there is nothing to read the store for.
@@ -216,8 +216,13 @@ impl Engine {
         }
         let due = target.live_due(now).is_some_and(|due| due <= now.mono);
         if fresh || due || target.forced || target.plan.is_none() {
+            let desired = target.good.clone();
+            let known = Box::new(replication::known(self.ledger.of(&name)));
             let target = name.clone();
-            self.emit(|ticket| Effect::ReadLive { ticket, target }, Activity::Turn(name, Step::Live));
+            self.emit(
+                |ticket| Effect::ReadLive { ticket, target, desired, known },
+                Activity::Turn(name, Step::Live),
+            );
         } else {
             self.end_turn(&name);
         }
@@ -255,16 +260,22 @@ impl Engine {
         self.end_turn(name);
     }
 
-    fn live_read(&mut self, name: &str, live: Live, now: Now) {
+    fn live_read(&mut self, name: &str, mut live: Live, now: Now) {
+        let settles = replication::doubt(self.ledger.of(name), &mut live, now);
         let Some(target) = self.targets.get_mut(name) else { return };
         let back = target.store.take().is_some();
         target.forced = false;
-        target.next_refresh = Some(now.mono + target.policy.refresh);
+        target.next_refresh =
+            Some(now.mono + settles.map_or(target.policy.refresh, |wait| wait.min(target.policy.refresh)));
+        target.servers = live.servers().map(|servers| servers.by_domain.clone());
         let Some(desired) = target.good.clone() else { return self.end_turn(name) };
         let zone = target.policy.timezone.clone();
-        target.next_expiry =
-            desired.iter().filter_map(|entry| entry.expires_at(&zone)).filter(|at| *at > now.wall).min();
-        target.ending = expiry::ending(desired.iter(), &zone, now.wall);
+        target.next_expiry = desired
+            .with_until()
+            .filter_map(|entry| entry.expires_at(&zone))
+            .filter(|at| *at > now.wall)
+            .min();
+        target.ending = expiry::ending(desired.with_until(), &zone, now.wall);
         let warnings = target.warned.news(&target.ending);
         let applied = target.applied.clone();
         let mut memory = self.ledger.memory(name, applied);
@@ -326,9 +337,9 @@ impl Engine {
                 self.end_turn(&name);
             }
             Decision::Approve { id, by, reason } => {
-                let Some(changes) = turn.plan.approvable(&id) else { return self.act(&name, &turn, now) };
-                let changes = changes.into_iter().collect();
-                let approval = Approval { plan: id, changes, by, reason, until: now.wall + APPROVAL_LASTS };
+                let Ok(approval) = turn.plan.approve(&id, &by, &reason, now.wall) else {
+                    return self.act(&name, &turn, now);
+                };
                 let record = Record::Approved { target: name.clone(), approval };
                 self.note(vec![record], true, now, |pending| {
                     Activity::Turn(name, Step::Approved(pending, turn))
@@ -365,7 +376,7 @@ impl Engine {
             // After the signal no new batch begins.
             admitted.clear();
         }
-        let mut records = self.what_was_learnt(name, &turn.plan);
+        let mut records = self.what_was_learnt(name, &turn.plan, !admitted.is_empty());
         if admitted.is_empty() {
             records.extend(self.mark(name, &turn.plan, &BTreeSet::new()));
             if !self.ledger.of(name).is_some_and(|ledger| ledger.contact) && turn.plan.changes.is_empty() {
@@ -383,16 +394,42 @@ impl Engine {
         }
     }
 
-    /// Bindings and counts that the journal does not have yet.
-    fn what_was_learnt(&self, name: &str, plan: &Plan) -> Vec<Record> {
+    /// Bindings, counts, warnings and the policy, as far as the journal does not have them yet.
+    fn what_was_learnt(&self, name: &str, plan: &Plan, acts: bool) -> Vec<Record> {
         let ledger = self.ledger.of(name);
         let mut records = Vec::new();
+        let servers = self.targets.get(name).and_then(|target| target.servers.as_ref());
+        if let Some(servers) =
+            servers.filter(|servers| ledger.map_or(!servers.is_empty(), |known| known.servers != **servers))
+        {
+            let servers = servers.iter().map(|(domain, server)| (domain.clone(), server.clone())).collect();
+            records.push(Record::Pinned { target: name.to_owned(), servers });
+        }
         if !plan.bind.is_empty() {
             records.push(Record::Bind { target: name.to_owned(), names: plan.bind.clone() });
         }
         let known = ledger.and_then(|ledger| ledger.counts);
         if !plan.is_doubted() && known != Some(plan.counts) {
             records.push(Record::Counted { target: name.to_owned(), counts: plan.counts });
+        }
+        let Some(target) = self.targets.get(name) else { return records };
+        let warned = ledger.map(|ledger| &ledger.warned);
+        let told = self.mode.goal == Goal::Run;
+        if told
+            && target
+                .warned
+                .all()
+                .iter()
+                .any(|one| warned.and_then(|warned| warned.get(one.0)) != Some(one.1))
+        {
+            let entries = target.warned.all().clone();
+            records.push(Record::Warned { target: name.to_owned(), entries });
+        }
+        // As long as a plan waits, it says under which changed rules it does.
+        let rules = target.policy.rules();
+        let known = ledger.and_then(|ledger| ledger.rules.as_ref());
+        if known != Some(&rules) && (acts || plan.changes.is_empty()) {
+            records.push(Record::Policy { target: name.to_owned(), by: self.mode.by.clone(), rules });
         }
         records
     }

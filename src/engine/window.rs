@@ -89,6 +89,11 @@ impl Windows {
         self.calendar(what).never()
     }
 
+    /// Says when this is allowed: `always`, `never`, or such as `mon 22:00 to tue 02:00`.
+    pub fn in_words(&self, what: Kind) -> String {
+        self.calendar(what).in_words()
+    }
+
     fn calendar(&self, what: Kind) -> &Calendar {
         match what {
             Kind::Restarts => &self.restarts,

@@ -1,12 +1,18 @@
 //! The records of the journal. Pure data; how they are laid on disk is [`super::segment`]'s business.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::fold::{Ledger, Suspension};
 use crate::model::{Access, AccountId, Counts, Digest, Outcome, State};
 use crate::plan::memory::Approval;
+use crate::plan::policy::Rules;
 use crate::plan::{Cause, PlanId};
 use crate::services::{Instance, Observed};
+
+/// Who was warned that access ends: names with the last day, and within how many days it was.
+pub type Warnings = BTreeMap<String, (jiff::civil::Date, u8)>;
 
 /// One thing worth remembering.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,12 +72,35 @@ pub enum Record {
         /// Folded names.
         names: Vec<String>,
     },
+    /// Other directory servers answered than before, so what was written lately may not have reached them.
+    Pinned {
+        /// The target.
+        target: String,
+        /// Domains, and the server of each.
+        servers: Vec<(String, String)>,
+    },
     /// How many accounts the store listed.
     Counted {
         /// The target.
         target: String,
         /// Counts of the accounts in scope.
         counts: Counts,
+    },
+    /// A policy that is not the one before, from the moment when a plan was made true under it.
+    Policy {
+        /// The target.
+        target: String,
+        /// Who or what runs under it.
+        by: String,
+        /// Its rules by name, each in words.
+        rules: Rules,
+    },
+    /// Somebody was warned that the access of these entries ends soon. Replaces what stood here before.
+    Warned {
+        /// The target.
+        target: String,
+        /// Names with the last day of access, and within how many days it was when the warning was given.
+        entries: Warnings,
     },
     /// A batch is about to begin.
     Batch {

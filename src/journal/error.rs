@@ -22,7 +22,7 @@ pub enum JournalError {
         source: io::Error,
     },
     /// The system refused something else.
-    #[error("{what} `{}` failed: {source}", .path.display())]
+    #[error("{what} `{}` failed: {source}{}", .path.display(), remedy(source))]
     Io {
         /// What was attempted, such as "reading the journal".
         what: &'static str,
@@ -103,6 +103,23 @@ impl JournalError {
     /// Tells whether the disk is full, so that trying again later may help.
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full { .. })
+    }
+}
+
+/// Says what helps against what the system said of something in the state directory.
+pub(super) fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; run popgate as root or as the owner of the state directory, or name another one with `--state`"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "; nothing can be written there: name a state directory on another disk with `--state`"
+        }
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            "; there is something else of that name: name another state directory with `--state`"
+        }
+        io::ErrorKind::NotFound => "; name a state directory that can be made with `--state`",
+        _ => "; look at the disk, then try again",
     }
 }
 

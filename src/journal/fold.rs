@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Owing, Proof, Record};
+use super::entry::{Owing, Proof, Record, Warnings};
 use crate::desired::Desired;
-use crate::model::{Access, AccountId, Counts, Digest, Outcome};
+use crate::model::{Access, AccountId, Counts, Digest, Now, Outcome};
 use crate::plan::Note;
 use crate::plan::memory::{Applied, Approval, GUARD_HOUR, Memory};
+use crate::plan::policy::Rules;
 use crate::services::{Instance, Observed};
+
+/// The largest step of the wall clock that leaves expiries alone.
+pub const CLOCK_STEP: SignedDuration = SignedDuration::from_hours(24);
 
 /// Everything that is remembered.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -52,6 +56,42 @@ pub struct TargetLedger {
     pub contact: bool,
     /// The last batch that ended.
     pub last_batch: Option<BatchSummary>,
+    /// Which directory server answers for each domain, of a store that keeps to one.
+    #[serde(default)]
+    pub servers: BTreeMap<String, String>,
+    /// What was written on these servers lately.
+    #[serde(default)]
+    pub written: BTreeMap<AccountId, (Timestamp, Access)>,
+    /// What was written lately on servers that do not answer any more.
+    #[serde(default)]
+    pub elsewhere: BTreeMap<AccountId, (Timestamp, Access)>,
+    /// The policy under which the last plan was made true.
+    #[serde(default)]
+    pub rules: Option<Rules>,
+    /// Who was warned that access ends soon.
+    #[serde(default)]
+    pub warned: Warnings,
+}
+
+/// How long a write is remembered for the case that another server answers: longer than any replication.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(6);
+
+impl TargetLedger {
+    /// Other servers answer from now on.
+    fn pin(&mut self, at: Timestamp, servers: &[(String, String)]) {
+        self.servers = servers.iter().cloned().collect();
+        let written = std::mem::take(&mut self.written);
+        self.elsewhere.extend(written);
+        self.elsewhere.retain(|_, (when, _)| *when > at - REMEMBERED);
+    }
+
+    /// An account was written, of a store that keeps to its servers.
+    fn wrote(&mut self, at: Timestamp, account: &AccountId, to: Access) {
+        if !self.servers.is_empty() {
+            self.elsewhere.remove(account);
+            self.written.insert(account.clone(), (at, to));
+        }
+    }
 }
 
 /// Somebody's wish that nothing is written for a while.
@@ -205,6 +245,9 @@ impl Ledger {
                     bindings.remove(name);
                 }
             }
+            Record::Policy { target, rules, .. } => self.target(target).rules = Some(rules.clone()),
+            Record::Warned { target, entries } => self.target(target).warned.clone_from(entries),
+            Record::Pinned { target, servers } => self.target(target).pin(at, servers),
             Record::Counted { target, counts } => self.target(target).counts = Some(*counts),
             Record::Approved { target, approval } => {
                 let target = self.target(target);
@@ -259,6 +302,17 @@ impl Ledger {
         }
     }
 
+    /// Returns the moment as popgate takes it: its wall time never runs back behind the last record.
+    pub fn seen(&self, now: Now) -> Now {
+        Now { wall: self.wall.map_or(now.wall, |wall| wall.max(now.wall)), ..now }
+    }
+
+    /// Tells whether the last record is from more than a day after this moment: either this clock is wrong or the
+    /// one of that time was, so nobody knows whose `until` is over.
+    pub fn is_ahead_of(&self, now: Timestamp) -> bool {
+        self.wall.is_some_and(|wall| wall.duration_since(now) > CLOCK_STEP)
+    }
+
     /// Returns what is remembered of a target.
     pub fn of(&self, target: &str) -> Option<&TargetLedger> {
         self.targets.get(target)
@@ -298,6 +352,7 @@ impl Ledger {
             contact: ledger.contact,
             clock_jumped: false,
             not_effective: Vec::new(),
+            rules: ledger.rules.clone(),
         }
     }
 
@@ -369,6 +424,9 @@ impl Ledger {
             Outcome::Missing | Outcome::NotApplied(_) | Outcome::Unknown => open.failed += 1,
         }
         let target = self.targets.entry(open.target.clone()).or_default();
+        if matches!(outcome, Outcome::Done | Outcome::Unknown) {
+            target.wrote(at, account, to);
+        }
         if matches!(outcome, Outcome::Done | Outcome::Already) {
             let pair = (account.clone(), to);
             for approval in &mut target.approvals {
@@ -382,6 +440,9 @@ impl Ledger {
 
     fn end(&mut self, at: Timestamp, seen: &[Observed], void: bool) {
         let Some(open) = self.open.take() else { return };
+        if let Some(target) = self.targets.get_mut(&open.target) {
+            target.written.retain(|_, (when, _)| *when > at - REMEMBERED);
+        }
         let service = self.services.entry(open.service).or_default();
         if void {
             service.debts = open.before;

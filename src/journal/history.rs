@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::entry::{Proof, Record};
+use super::fold::TargetLedger;
 use super::line::Line;
 use crate::model::{Access, AccountId, Outcome, State};
 use crate::name::{Glob, fold};
 use crate::plan::Cause;
+use crate::plan::policy::{self, Rules};
 use crate::services::Instance;
 
 /// Something that happened, in the order in which it began.
@@ -114,10 +116,11 @@ impl Event {
 }
 
 /// Tells the story of these lines.
-pub fn tell(lines: &[Line<Record>]) -> Vec<Event> {
+pub fn tell<'a>(lines: &'a [Line<Record>]) -> Vec<Event> {
     let mut events = Vec::new();
     // Where the batch that has not ended yet stands.
     let mut open: Option<usize> = None;
+    let mut rules: BTreeMap<&str, &Rules> = BTreeMap::new();
     for line in lines {
         let at = line.at;
         match &line.record {
@@ -135,6 +138,23 @@ pub fn tell(lines: &[Line<Record>]) -> Vec<Event> {
                     commit: commit.clone(),
                     changes: Vec::new(),
                 }));
+            }
+            Record::State { ledger } => {
+                let known = |(name, target): (&'a String, &'a TargetLedger)| {
+                    Some((name.as_str(), target.rules.as_ref()?))
+                };
+                rules.extend(ledger.targets.iter().filter_map(known));
+            }
+            Record::Policy { target, by, rules: now } => {
+                let was = rules.insert(target, now);
+                let changed = was.map(|was| policy::changed(was, now)).unwrap_or_default();
+                if !changed.is_empty() {
+                    let changed =
+                        changed.iter().map(|rule| format!("{}: {} → {}", rule.rule, rule.was, rule.now));
+                    let changed = changed.collect::<Vec<_>>().join("; ");
+                    let what = format!("ran target {target} under another policy ({changed})");
+                    events.push(Event::Operator { at, by: by.clone(), what, reason: String::new() });
+                }
             }
             Record::Urged { by, reason } => {
                 let what = "urged the restarts that were owed".to_owned();

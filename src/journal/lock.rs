@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::remedy;
 use super::mount::{Mount, mount_of};
 use crate::replace::sync_dir;
 
@@ -83,7 +84,7 @@ pub enum LockError {
         kind: String,
     },
     /// The system refused something.
-    #[error("{what} `{}` failed: {source}", .path.display())]
+    #[error("{what} `{}` failed: {source}{}", .path.display(), remedy(source))]
     Io {
         /// What was attempted.
         what: &'static str,
@@ -186,7 +187,7 @@ impl Holder {
             host: or_unknown(host.trim()),
             pid: std::process::id(),
             start: fs::read_to_string("/proc/self/stat").ok().and_then(|stat| start_of(&stat)).unwrap_or(0),
-            user: user(),
+            user: running_user(),
             command: command.join(" ").chars().take(MAX_COMMAND).collect(),
         }
     }
@@ -197,7 +198,8 @@ fn start_of(stat: &str) -> Option<u64> {
     stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
 }
 
-fn user() -> String {
+/// Returns the name of the user that this process runs as; `user 1000` where the table of users does not know it.
+pub fn running_user() -> String {
     let Ok(process) = fs::metadata("/proc/self") else { return or_unknown("") };
     let uid = process.uid().to_string();
     let table = fs::read_to_string("/etc/passwd").unwrap_or_default();

@@ -1,16 +1,70 @@
-//! Live state: what a store answered, in order of account id, and what its names mean.
+//! Live state: what a store answered, and what its names mean.
+//!
+//! Made for a million accounts: all names are one text, a state is one byte, and nothing is sorted unless somebody
+//! asks for an order.
 
-use std::ops::Range;
+mod build;
+mod set;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use super::{Access, Account, AccountId, State};
-use crate::name::fold;
+use crate::name::{Index, same};
 
-/// Every account of a store at one moment. Opaque: iterated in order of id, looked up by id or by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub use build::LiveBuilder;
+pub use set::AccountSet;
+
+/// Every account of a store at one moment. Opaque: iterated in order of id or as the store listed them, looked up
+/// by id or by name.
+#[derive(Clone)]
 pub struct Live {
-    accounts: Vec<Account>,
-    /// Folded names, sorted, each with the position of its account. One pair for each different name.
-    names: Vec<(Box<str>, u32)>,
+    /// The names of all accounts, one after the other: of each its id, then what it is shown as, then its aliases. The
+    /// second is left out where it is the id and no alias follows.
+    text: Box<str>,
+    /// Where each name ends in the text.
+    ends: Box<[usize]>,
+    /// The number of each account's first name; empty where every account has one name.
+    firsts: Box<[u32]>,
+    /// Positions in `STATES`, or of what only `unreadable` says.
+    states: Vec<u8>,
+    /// What the store could not read, in order of position.
+    unreadable: Vec<(u32, State)>,
+    /// Positions of accounts by each of their names.
+    names: Index,
+    /// Positions in order of id, once somebody asked.
+    order: OnceLock<Box<[u32]>>,
+    /// Whether they came in that order.
+    in_order: bool,
+    /// Which directory server answered for each domain, and how long a write takes to reach the others.
+    servers: Option<Box<Servers>>,
+}
+
+/// Directory servers of a store that keeps to one for each domain, because a write reaches the others later.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Servers {
+    /// The one that answered, by domain.
+    pub by_domain: BTreeMap<String, String>,
+    /// How long a write takes to reach the others at the most.
+    pub replication: Duration,
+}
+
+/// Every state that needs no words, by its byte.
+static STATES: [State; 4] =
+    [State::Is(Access::Disabled), State::Is(Access::Enabled), State::Mixed, State::Missing];
+const UNREADABLE: u8 = 4;
+
+/// Returns the byte that stands for a state.
+fn byte_of(state: &State) -> u8 {
+    match state {
+        State::Is(Access::Disabled) => 0,
+        State::Is(Access::Enabled) => 1,
+        State::Mixed => 2,
+        State::Missing => 3,
+        State::Unreadable(_) => UNREADABLE,
+    }
 }
 
 /// Two rows of a store carry the same canonical id, so nothing can be said about either.
@@ -18,15 +72,28 @@ pub struct Live {
 #[error("the store lists the account `{0}` twice: its key is not unique")]
 pub struct DuplicateAccount(pub AccountId);
 
+/// One account of a [`Live`], as an [`Account`] but borrowed.
+#[derive(Clone, Copy)]
+pub struct AccountRef<'a> {
+    /// The canonical id.
+    pub id: &'a str,
+    /// The name that a person recognises, usually an address.
+    pub name: &'a str,
+    /// What the store answered.
+    pub state: &'a State,
+    position: u32,
+    live: &'a Live,
+}
+
 /// What a name means in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Match<'a> {
     /// No account has this name.
     None,
     /// Exactly this account.
-    One(&'a Account),
+    One(AccountRef<'a>),
     /// More than one, in order of id.
-    Many(Vec<&'a Account>),
+    Many(Vec<AccountRef<'a>>),
 }
 
 /// How many accounts are in which state.
@@ -64,75 +131,107 @@ impl Counts {
 }
 
 impl Live {
-    /// Puts the accounts in order and indexes their names.
+    /// Takes whole accounts, in any order.
     ///
     /// # Errors
     /// [`DuplicateAccount`] when two accounts have the same id.
-    pub fn new(mut accounts: Vec<Account>) -> Result<Self, DuplicateAccount> {
-        accounts.sort_by(|a, b| a.id.cmp(&b.id));
-        if let Some(pair) = accounts.windows(2).find(|pair| pair[0].id == pair[1].id) {
-            return Err(DuplicateAccount(pair[0].id.clone()));
+    pub fn new(accounts: Vec<Account>) -> Result<Self, DuplicateAccount> {
+        let mut builder = LiveBuilder::default();
+        for account in accounts {
+            let aliases = account.aliases.iter().map(String::as_str);
+            builder.push(account.id.as_str(), &account.name, aliases, account.state);
         }
-        let mut names = Vec::with_capacity(accounts.len());
-        for (position, account) in (0u32..).zip(&accounts) {
-            names.push((fold(account.id.as_str()).into_boxed_str(), position));
-            // Most stores have one name for both; folding it once saves half the work.
-            if account.name != account.id.as_str() {
-                names.push((fold(&account.name).into_boxed_str(), position));
-            }
-            names.extend(account.aliases.iter().map(|alias| (fold(alias).into_boxed_str(), position)));
-        }
-        // A store whose keys are in order needs no sorting at all.
-        if !names.is_sorted() {
-            names.sort_unstable();
-        }
-        names.dedup();
-        Ok(Self { accounts, names })
+        builder.finish()
     }
 
-    /// Iterates in order of account id.
-    pub fn iter(&self) -> std::slice::Iter<'_, Account> {
-        self.accounts.iter()
+    /// Iterates in order of account id. The first who asks pays for the sorting, where the store did not do it.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = AccountRef<'_>> + Clone {
+        let order = (!self.in_order).then(|| &**self.order.get_or_init(|| self.sorted()));
+        (0..self.count()).map(move |at| self.at(order.map_or(at, |order| order[at as usize])))
+    }
+
+    /// Iterates in the order in which the store listed the accounts, which may be any: for whoever only counts, or
+    /// sorts what he finds.
+    pub fn unordered(&self) -> impl ExactSizeIterator<Item = AccountRef<'_>> + Clone {
+        (0..self.count()).map(|position| self.at(position))
+    }
+
+    /// Says which directory servers answered.
+    #[must_use]
+    pub fn answered_by(mut self, servers: Servers) -> Self {
+        self.servers = Some(Box::new(servers));
+        self
+    }
+
+    /// Returns which directory servers answered, of a store that keeps to one for each domain.
+    pub fn servers(&self) -> Option<&Servers> {
+        self.servers.as_deref()
+    }
+
+    /// Makes an account unreadable for now, although the store said something.
+    pub fn doubt(&mut self, id: &AccountId, why: impl Into<String>) {
+        let Some(position) = self.get(id).map(|account| account.position) else { return };
+        self.states[position as usize] = UNREADABLE;
+        let why = State::Unreadable(why.into());
+        match self.unreadable.binary_search_by_key(&position, |(position, _)| *position) {
+            Ok(at) => self.unreadable[at].1 = why,
+            Err(at) => self.unreadable.insert(at, (position, why)),
+        }
     }
 
     /// Returns how many accounts the store listed.
     pub fn len(&self) -> usize {
-        self.accounts.len()
+        self.states.len()
     }
 
     /// Tells whether the store listed no account at all.
     pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty()
+        self.states.is_empty()
     }
 
     /// Looks an account up by its canonical id.
-    pub fn get(&self, id: &AccountId) -> Option<&Account> {
-        self.accounts.binary_search_by(|account| account.id.cmp(id)).ok().map(|found| &self.accounts[found])
+    pub fn get(&self, id: &AccountId) -> Option<AccountRef<'_>> {
+        let id = id.as_str();
+        self.names.find(id, |position| self.id(position) == id).map(|position| self.at(position))
     }
 
     /// Tells what a name, as a person writes it, means in this store.
     pub fn resolve(&self, name: &str) -> Match<'_> {
-        let matched = &self.names[self.range(&fold(name))];
-        match matched {
-            [] => Match::None,
-            [(_, only)] => Match::One(&self.accounts[*only as usize]),
-            many => {
-                Match::Many(many.iter().map(|(_, position)| &self.accounts[*position as usize]).collect())
+        let mut first = None;
+        let mut others = Vec::new();
+        self.names.find(name, |position| {
+            if self.names_of(position).any(|own| same(own, name)) && first != Some(position) {
+                match first {
+                    None => first = Some(position),
+                    Some(_) => others.push(position),
+                }
             }
+            false
+        });
+        let Some(first) = first.map(|position| self.at(position)) else { return Match::None };
+        others.sort_unstable();
+        others.dedup();
+        let mut all: Vec<_> = others.into_iter().map(|position| self.at(position)).collect();
+        if all.is_empty() {
+            return Match::One(first);
         }
+        all.push(first);
+        all.sort_unstable_by_key(|account| account.id);
+        Match::Many(all)
     }
 
-    /// Iterates over every folded name, sorted; used to suggest one when a name matches nothing.
-    pub fn folded_names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(|(name, _)| &**name)
+    /// Iterates over the names of all accounts, each as the store has it, in any order; used to suggest one when a
+    /// name matches nothing.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        (0..self.count()).flat_map(|position| self.names_of(position))
     }
 
     /// Counts the accounts for which `in_scope` holds, by state.
-    pub fn counts(&self, mut in_scope: impl FnMut(&Account) -> bool) -> Counts {
+    pub fn counts(&self, mut in_scope: impl FnMut(AccountRef<'_>) -> bool) -> Counts {
         let mut counts = Counts::default();
-        for account in self.accounts.iter().filter(|account| in_scope(account)) {
+        for account in self.unordered().filter(|account| in_scope(*account)) {
             counts.total += 1;
-            match &account.state {
+            match account.state {
                 State::Is(Access::Enabled) => counts.enabled += 1,
                 State::Is(Access::Disabled) => counts.disabled += 1,
                 State::Mixed => counts.mixed += 1,
@@ -143,19 +242,125 @@ impl Live {
         counts
     }
 
-    fn range(&self, folded: &str) -> Range<usize> {
-        let start = self.names.partition_point(|(name, _)| &**name < folded);
-        let end = start + self.names[start..].partition_point(|(name, _)| &**name == folded);
-        start..end
+    /// Notes that an account has an access now. Tells whether it is one that the store listed.
+    pub fn note(&mut self, id: &AccountId, access: Access) -> bool {
+        let Some(position) = self.get(id).map(|account| account.position) else { return false };
+        self.unreadable.retain(|(unreadable, _)| *unreadable != position);
+        self.states[position as usize] = byte_of(&State::Is(access));
+        true
+    }
+
+    /// Returns the account with a number in the order of the store.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn at(&self, position: u32) -> AccountRef<'_> {
+        let state = match self.states[position as usize] {
+            UNREADABLE => {
+                let found = self.unreadable.binary_search_by_key(&position, |(position, _)| *position);
+                &self.unreadable[found.expect("whoever is unreadable is in the list")].1
+            }
+            plain => &STATES[plain as usize],
+        };
+        let (first, last) = self.range(position);
+        let id = self.text(first);
+        let name = if last > first + 1 { self.text(first + 1) } else { id };
+        AccountRef { id, name, state, position, live: self }
+    }
+
+    /// The number of accounts; a builder takes no more than a `u32` can count.
+    #[expect(clippy::cast_possible_truncation, reason = "as said")]
+    fn count(&self) -> u32 {
+        self.states.len() as u32
+    }
+
+    fn id(&self, position: u32) -> &str {
+        self.text(self.range(position).0)
+    }
+
+    fn names_of(&self, position: u32) -> impl Iterator<Item = &str> {
+        let (first, last) = self.range(position);
+        (first..last).map(|number| self.text(number))
+    }
+
+    /// Returns the numbers of an account's names.
+    fn range(&self, position: u32) -> (usize, usize) {
+        let position = position as usize;
+        if self.firsts.is_empty() {
+            return (position, position + 1);
+        }
+        let end = self.firsts.get(position + 1).map_or(self.ends.len(), |first| *first as usize);
+        (self.firsts[position] as usize, end)
+    }
+
+    fn text(&self, number: usize) -> &str {
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text[start..self.ends[number]]
+    }
+
+    fn sorted(&self) -> Box<[u32]> {
+        let mut order: Box<[u32]> = (0..self.count()).collect();
+        order.sort_unstable_by(|one, other| self.id(*one).cmp(self.id(*other)));
+        order
     }
 }
 
-impl<'a> IntoIterator for &'a Live {
-    type Item = &'a Account;
-    type IntoIter = std::slice::Iter<'a, Account>;
+impl<'a> AccountRef<'a> {
+    /// Iterates over every other name that the store resolves to this account.
+    pub fn aliases(self) -> impl Iterator<Item = &'a str> {
+        self.live.names_of(self.position).skip(2)
+    }
 
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
+    /// Returns its number in the order of the store, for [`Live::at`].
+    pub fn position(self) -> u32 {
+        self.position
+    }
+
+    /// Returns the id as one that can be kept.
+    pub fn account_id(self) -> AccountId {
+        AccountId::new(self.id)
+    }
+
+    /// Returns a copy that can be kept.
+    pub fn to_account(self) -> Account {
+        let aliases = self.aliases().map(str::to_owned).collect();
+        Account { id: self.account_id(), name: self.name.to_owned(), aliases, state: self.state.clone() }
+    }
+}
+
+impl PartialEq for AccountRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.id, self.name, self.state) == (other.id, other.name, other.state)
+            && self.aliases().eq(other.aliases())
+    }
+}
+
+impl Eq for AccountRef<'_> {}
+
+impl fmt::Debug for AccountRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_account().fmt(f)
+    }
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        LiveBuilder::default().finish().expect("of no accounts, none is there twice")
+    }
+}
+
+/// Equal when they have the same accounts, in whatever order they came.
+impl PartialEq for Live {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Live {}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
@@ -176,20 +381,17 @@ mod tests {
     fn a_name_resolves_whatever_its_case_and_by_any_alias() {
         let live = Live::new(vec![account("bob@x", &["Robert", "bob@x"]), account("al@x", &[])]).unwrap();
         for name in ["bob@x", "BOB@X", "robert"] {
-            assert!(
-                matches!(live.resolve(name), Match::One(found) if found.id.as_str() == "bob@x"),
-                "{name}"
-            );
+            assert!(matches!(live.resolve(name), Match::One(found) if found.id == "bob@x"), "{name}");
         }
         assert_eq!(live.resolve("bo@x"), Match::None);
-        assert_eq!(live.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(), ["al@x", "bob@x"]);
+        assert_eq!(live.iter().map(|a| a.id).collect::<Vec<_>>(), ["al@x", "bob@x"]);
     }
 
     #[test]
     fn a_shared_alias_means_both_accounts() {
         let live = Live::new(vec![account("b", &["info"]), account("a", &["Info"])]).unwrap();
         let Match::Many(both) = live.resolve("INFO") else { panic!("one alias, two accounts") };
-        assert_eq!(both.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(both.iter().map(|a| a.id).collect::<Vec<_>>(), ["a", "b"]);
     }
 
     #[test]

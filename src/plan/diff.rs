@@ -1,14 +1,13 @@
 //! The difference between desired and live state: what would be written, and what only has to be said.
 
-use std::collections::BTreeSet;
-
+use super::alike::{MOST_LOOKS, Misspelt};
 use super::memory::Memory;
 use super::policy::{Missing, OnDrift, Policy, Unlisted};
 use super::resolve::{Resolved, Scope};
 use super::{BlockedBecause, Cause, Change, Held, HeldBecause, Note, PlanId, Planned, Summary};
-use crate::desired::{Desired, Entry};
-use crate::model::{Access, Account, AccountId, Live, Match, Now, State};
-use crate::name::fold;
+use crate::desired::{Desired, EntryRef};
+use crate::model::{Access, AccountId, AccountRef, AccountSet, Live, Match, Now, State};
+use crate::name::{self, fold};
 
 /// What the comparison found.
 pub(super) struct Found {
@@ -28,26 +27,15 @@ pub(super) fn diff(
     resolved: &Resolved<'_>,
     now: Now,
 ) -> Found {
-    let mut diff = Diff {
-        desired,
-        live,
-        memory,
-        policy,
-        now,
-        today: policy.timezone.to_datetime(now.wall).date(),
-        found: Found {
-            changes: Vec::new(),
-            held: Vec::new(),
-            notes: Vec::new(),
-            summary: Summary::default(),
-            unsatisfied: Vec::new(),
-        },
-    };
-    for (entry, account) in &resolved.found {
+    let mut diff = Diff::new(desired, live, memory, policy, now);
+    for (entry, account) in resolved.found() {
         diff.compare(entry, account);
     }
+    // As a person looks for them; so far they stand as in the files.
+    diff.found.notes.sort_by(|a, b| name::order(note_name(a), note_name(b)));
+    diff.found.held.sort_by(|a, b| name::order(&a.change.name, &b.change.name));
     for entry in &resolved.missing {
-        diff.absent(entry, resolved);
+        diff.absent(*entry, resolved);
     }
     diff.rebound(resolved);
     let released = diff.released(resolved);
@@ -69,6 +57,14 @@ pub(super) fn diff(
     found
 }
 
+/// Returns the name that a note about an account is about.
+fn note_name(note: &Note) -> &str {
+    match note {
+        Note::Unreadable { name, .. } | Note::Missing { name, .. } | Note::Released { name, .. } => name,
+        Note::FirstContact | Note::NotEffective { .. } | Note::PolicyChanged(_) => "",
+    }
+}
+
 struct Diff<'a> {
     desired: &'a Desired,
     live: &'a Live,
@@ -79,27 +75,57 @@ struct Diff<'a> {
     found: Found,
 }
 
+/// Lists the accounts in scope that no entry names and that are not released.
+pub(super) fn not_named<'l>(
+    desired: &Desired,
+    live: &'l Live,
+    memory: &Memory,
+    policy: &Policy,
+    scope: &Scope<'_>,
+    resolved: &Resolved<'_>,
+    now: Now,
+) -> Vec<AccountRef<'l>> {
+    let released = Diff::new(desired, live, memory, policy, now).released(resolved);
+    let named = |account| resolved.named.contains(account) || released.contains(account);
+    live.iter().filter(|account| !named(*account) && !scope.is_ignored(*account)).collect()
+}
+
+/// Tells whether an account counts as one with POP3.
+pub(super) fn may_have_pop3(account: AccountRef<'_>) -> bool {
+    matches!(account.state, State::Is(Access::Enabled) | State::Mixed)
+}
+
+impl<'a> Diff<'a> {
+    fn new(desired: &'a Desired, live: &'a Live, memory: &'a Memory, policy: &'a Policy, now: Now) -> Self {
+        let found = Found {
+            changes: Vec::new(),
+            held: Vec::new(),
+            notes: Vec::new(),
+            summary: Summary::default(),
+            unsatisfied: Vec::new(),
+        };
+        let today = policy.timezone.to_datetime(now.wall).date();
+        Self { desired, live, memory, policy, now, today, found }
+    }
+}
+
 impl Diff<'_> {
-    fn compare(&mut self, entry: &Entry, account: &Account) {
+    fn compare(&mut self, entry: EntryRef<'_>, account: AccountRef<'_>) {
         let want = entry.access_on(self.today);
-        if let State::Unreadable(why) = &account.state {
-            self.found.unsatisfied.push(fold(&entry.name));
-            let origin = Some(self.desired.origin(entry));
-            self.found.notes.push(Note::Unreadable {
-                name: entry.name.to_string(),
-                why: why.clone(),
-                origin,
-            });
-            return;
-        }
         if account.state.is(want) {
             self.found.summary.unchanged += 1;
             return;
         }
+        if let State::Unreadable(why) = account.state {
+            self.found.unsatisfied.push(fold(entry.name));
+            let origin = Some(self.desired.origin(entry));
+            self.found.notes.push(Note::Unreadable { name: entry.name.to_owned(), why: why.clone(), origin });
+            return;
+        }
         let cause = self.cause(entry, want);
         let change = Change {
-            account: account.id.clone(),
-            name: entry.name.to_string(),
+            account: account.account_id(),
+            name: entry.name.to_owned(),
             from: account.state.clone(),
             to: want,
             cause,
@@ -115,16 +141,16 @@ impl Diff<'_> {
             return;
         }
         if !matches!(change.cause, Cause::Drift(_)) {
-            self.found.unsatisfied.push(fold(&entry.name));
+            self.found.unsatisfied.push(fold(entry.name));
         }
         self.push(change, Some(entry));
     }
 
     /// Says why the live state differs from what the entry wants.
-    fn cause(&self, entry: &Entry, want: Access) -> Cause {
+    fn cause(&self, entry: EntryRef<'_>, want: Access) -> Cause {
         let origin = self.desired.origin(entry);
         let over = entry.access != want;
-        let satisfied = self.memory.satisfied(&fold(&entry.name)).filter(|before| before.means_same(entry));
+        let satisfied = self.memory.satisfied(&fold(entry.name)).filter(|before| before.means_same(&entry));
         match (satisfied, &self.memory.applied) {
             (Some(before), Some(applied)) => {
                 let then = self.policy.timezone.to_datetime(applied.at).date();
@@ -142,41 +168,41 @@ impl Diff<'_> {
         }
     }
 
-    fn push(&mut self, change: Change, entry: Option<&Entry>) {
+    fn push(&mut self, change: Change, entry: Option<EntryRef<'_>>) {
         let counted = change.from != State::Missing && !self.accepted_in_time(&change, entry);
         self.found.changes.push(Planned {
             approved: self.memory.approves(&change.account, change.to, self.now.wall),
             change,
             until: entry.and_then(|entry| entry.until),
-            reason: entry.and_then(|entry| entry.reason.as_deref().map(str::to_owned)),
+            reason: entry.and_then(|entry| entry.reason.map(str::to_owned)),
             counted,
             waits: false,
         });
     }
 
     /// An expiry is free for the guards when its date was accepted before the day came: somebody saw it then.
-    fn accepted_in_time(&self, change: &Change, entry: Option<&Entry>) -> bool {
+    fn accepted_in_time(&self, change: &Change, entry: Option<EntryRef<'_>>) -> bool {
         let (Cause::Expired(_), Some(entry), Some(applied)) = (&change.cause, entry, &self.memory.applied)
         else {
             return false;
         };
         let then = self.policy.timezone.to_datetime(applied.at).date();
-        let in_time = |before: &Entry| {
-            before.access_on(then) == Access::Enabled || applied.accepted.contains(&fold(&entry.name))
+        let in_time = |before: EntryRef<'_>| {
+            before.access_on(then) == Access::Enabled || applied.accepted.contains(&fold(entry.name))
         };
-        let before = applied.desired.get(&entry.name);
+        let before = applied.desired.get(entry.name);
         before.is_some_and(|before| before.until == entry.until && in_time(before))
     }
 
-    fn absent(&mut self, entry: &Entry, resolved: &Resolved<'_>) {
+    fn absent(&mut self, entry: EntryRef<'_>, resolved: &Resolved<'_>) {
         let want = entry.access_on(self.today);
-        let folded = fold(&entry.name);
+        let folded = fold(entry.name);
         if self.policy.missing == Missing::Create {
             let origin = self.desired.origin(entry);
             let cause = if entry.access == want { Cause::Listed(origin) } else { Cause::Expired(origin) };
             let change = Change {
-                account: AccountId::new(&*entry.name),
-                name: entry.name.to_string(),
+                account: AccountId::new(entry.name),
+                name: entry.name.to_owned(),
                 from: State::Missing,
                 to: want,
                 cause,
@@ -188,10 +214,10 @@ impl Diff<'_> {
         self.found.summary.missing += 1;
         let renamed = self.memory.bindings.get(&folded).and_then(|id| self.live.get(id));
         let suggestion =
-            renamed.map(|account| account.name.clone()).or_else(|| self.alike(&folded, resolved));
+            renamed.map(|account| account.name.to_owned()).or_else(|| self.alike(&folded, resolved));
         self.found.unsatisfied.push(folded);
         self.found.notes.push(Note::Missing {
-            name: entry.name.to_string(),
+            name: entry.name.to_owned(),
             origin: self.desired.origin(entry),
             wanted: want,
             suggestion,
@@ -201,23 +227,16 @@ impl Diff<'_> {
     /// Finds a live name that nobody is listed by and that looks like a misspelt one. Only the first few misses
     /// are worth a scan.
     fn alike(&self, folded: &str, resolved: &Resolved<'_>) -> Option<String> {
-        if self.found.summary.missing > 100 {
+        if self.found.summary.missing.saturating_mul(self.live.len() as u64) > MOST_LOOKS {
             return None;
         }
-        // What is short is soon like anything: one slip in five characters, not counting a domain.
-        let own = folded.split('@').next().unwrap_or(folded).chars().count();
-        let slips = if own > 5 { 2 } else { 1 };
         let is_listed = |name: &str| match self.live.resolve(name) {
-            Match::One(account) => resolved.named.contains(&account.id),
+            Match::One(account) => resolved.named.contains(account),
             Match::None | Match::Many(_) => false,
         };
-        self.live
-            .folded_names()
-            .filter(|name| name.len().abs_diff(folded.len()) <= 4 * slips)
-            .map(|name| (strsim::damerau_levenshtein(folded, name), name))
-            .filter(|(distance, name)| *distance <= slips && !is_listed(name))
-            .min()
-            .map(|(_, name)| name.to_owned())
+        let wanted = Misspelt::new(folded);
+        let alike = self.live.names().filter_map(|name| Some((wanted.slips(name)?, name::folded(name))));
+        alike.filter(|(_, name)| !is_listed(name)).min().map(|(_, name)| name.into_owned())
     }
 
     /// A name with a new meaning can be approved by an id of its own, even where nothing would be written.
@@ -228,7 +247,7 @@ impl Diff<'_> {
                 continue;
             };
             let change = Change {
-                account: account.id.clone(),
+                account: account.account_id(),
                 name: blocked.name.clone(),
                 from: account.state.clone(),
                 to: entry.access_on(self.today),
@@ -240,51 +259,54 @@ impl Diff<'_> {
     }
 
     /// Finds the accounts that the last applied state named and this one does not, by whatever name.
-    fn released(&mut self, resolved: &Resolved<'_>) -> BTreeSet<AccountId> {
-        let mut released = BTreeSet::new();
+    fn released(&mut self, resolved: &Resolved<'_>) -> AccountSet {
+        let mut released = AccountSet::of(self.live);
         let Some(applied) = &self.memory.applied else { return released };
-        for before in applied.desired.iter() {
-            if self.desired.get(&before.name).is_some() {
-                continue;
-            }
-            let bound = self.memory.bindings.get(&fold(&before.name)).and_then(|id| self.live.get(id));
-            let account = bound.or_else(|| match self.live.resolve(&before.name) {
+        let mut gone: Vec<EntryRef<'_>> = applied
+            .desired
+            .written_otherwise(self.desired)
+            .filter(|before| self.desired.get(before.name).is_none())
+            .collect();
+        gone.sort_by(|a, b| name::order(a.name, b.name));
+        for before in gone {
+            let bound = self.memory.bindings.get(&fold(before.name)).and_then(|id| self.live.get(id));
+            let account = bound.or_else(|| match self.live.resolve(before.name) {
                 Match::One(account) => Some(account),
                 Match::None | Match::Many(_) => None,
             });
-            let Some(account) = account.filter(|account| !resolved.named.contains(&account.id)) else {
+            let Some(account) = account.filter(|account| !resolved.named.contains(*account)) else {
                 continue;
             };
-            if !released.insert(account.id.clone()) {
+            if !released.insert(account) {
                 continue;
             }
             self.found.summary.released += 1;
             if self.policy.unlisted == Unlisted::Keep {
                 let state = account.state.clone();
-                self.found.notes.push(Note::Released { name: before.name.to_string(), state });
+                self.found.notes.push(Note::Released { name: before.name.to_owned(), state });
             }
         }
         released
     }
 
-    fn unlisted(&mut self, scope: &Scope<'_>, resolved: &Resolved<'_>, released: &BTreeSet<AccountId>) {
-        for account in self.live {
-            if resolved.named.contains(&account.id) || scope.is_ignored(account) {
+    fn unlisted(&mut self, scope: &Scope<'_>, resolved: &Resolved<'_>, released: &AccountSet) {
+        let mut unreadable = Vec::new();
+        for account in self.live.unordered() {
+            if resolved.named.contains(account) || scope.is_ignored(account) {
                 continue;
             }
-            if let State::Unreadable(why) = &account.state {
-                let note = Note::Unreadable { name: account.name.clone(), why: why.clone(), origin: None };
-                self.found.notes.push(note);
+            if let State::Unreadable(why) = account.state {
+                unreadable.push((account, why));
             }
-            let enabled = matches!(account.state, State::Is(Access::Enabled) | State::Mixed);
-            if !released.contains(&account.id) {
+            let enabled = may_have_pop3(account);
+            if !released.contains(account) {
                 self.found.summary.unlisted += 1;
                 self.found.summary.unlisted_enabled += u64::from(enabled);
             }
             if self.policy.unlisted == Unlisted::Disable && enabled && !scope.is_protected(account) {
                 let change = Change {
-                    account: account.id.clone(),
-                    name: account.name.clone(),
+                    account: account.account_id(),
+                    name: account.name.to_owned(),
                     from: account.state.clone(),
                     to: Access::Disabled,
                     cause: Cause::Unlisted,
@@ -292,5 +314,11 @@ impl Diff<'_> {
                 self.push(change, None);
             }
         }
+        unreadable.sort_by_key(|(account, _)| account.id);
+        self.found.notes.extend(unreadable.into_iter().map(|(account, why)| Note::Unreadable {
+            name: account.name.to_owned(),
+            why: why.clone(),
+            origin: None,
+        }));
     }
 }

@@ -1,8 +1,8 @@
 //! Guards: the rules that refuse a dangerous plan until somebody approves it.
 
-use super::memory::Memory;
+use super::memory::{Doubted, Memory};
 use super::policy::{OnBlocked, Policy};
-use super::{Cause, PlanId, Planned};
+use super::{Cause, Planned};
 use crate::desired::Desired;
 use crate::model::{Access, Counts, Now};
 
@@ -82,8 +82,8 @@ pub(super) fn judge(
 ) -> Vec<Verdict> {
     let limits = policy.guards;
     let pairs: Vec<_> = changes.iter().map(|planned| (&planned.change.account, planned.change.to)).collect();
-    let id = PlanId::of(&policy.target, pairs.iter().copied());
-    let approved = memory.approves_all(&id, &pairs, now.wall);
+    let doubted = Doubted { digest: desired.digest(), accounts: counts.total };
+    let approved = memory.approves_all(doubted, &pairs, now.wall);
     let unapproved = |to: Access| {
         changes
             .iter()
@@ -115,7 +115,9 @@ pub(super) fn judge(
     if memory.clock_jumped {
         let value = changes.iter().filter(|planned| is_expiry(planned) && !planned.approved).count() as u64;
         verdicts.push(Verdict {
-            detail: Some("the wall clock jumped by more than a day".to_owned()),
+            detail: Some(
+                "the wall clock jumped by more than a day, or the journal is that far ahead of it".to_owned(),
+            ),
             ..verdict(Guard::Clock, value, 0, value > 0)
         });
     }
@@ -164,14 +166,10 @@ fn shrunk_input(desired: &Desired, memory: &Memory, limit: u8, approved: bool) -
     let mut worst = (lost(applied.desired.len(), desired.len()), "all files together".to_owned());
     for (file, before) in applied.desired.files() {
         // A file that moved or was split lost nothing as long as its users are still listed somewhere.
-        let mut kept = desired.files().find(|(now, _)| now.path == file.path).map_or(0, |(_, count)| count);
+        let mut kept = desired.count_of_file(&file.path);
         if lost(before, kept) > limit {
-            kept = applied
-                .desired
-                .iter()
-                .filter(|entry| applied.desired.file_of(&entry.name) == Some(&file.path))
-                .filter(|entry| desired.get(&entry.name).is_some())
-                .count();
+            kept =
+                applied.desired.of_file(&file.path).filter(|entry| desired.get(entry.name).is_some()).count();
         }
         let share = lost(before, kept);
         if share > worst.0 {

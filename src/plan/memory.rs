@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::policy::Rules;
 use super::{Note, PlanId};
-use crate::desired::{Desired, Entry};
-use crate::model::{Access, AccountId, Counts};
+use crate::desired::{Desired, EntryRef};
+use crate::model::{Access, AccountId, Counts, Digest};
 
 /// How long the guards remember a change.
 pub const GUARD_HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -34,6 +35,8 @@ pub struct Memory {
     pub clock_jumped: bool,
     /// What is written and not effective yet.
     pub not_effective: Vec<Note>,
+    /// The policy under which the last plan was made true, where that is known.
+    pub rules: Option<Rules>,
 }
 
 /// The last desired state that the guards let pass.
@@ -56,12 +59,24 @@ pub struct Approval {
     pub plan: PlanId,
     /// The changes it names that are not made yet.
     pub changes: BTreeSet<(AccountId, Access)>,
+    /// What the guards doubted, when the plan had no changes that could be named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubted: Option<Doubted>,
     /// Who approved.
     pub by: String,
     /// Why.
     pub reason: String,
     /// When it expires.
     pub until: Timestamp,
+}
+
+/// What an approval of a plan without changes is bound to: every such plan has the same id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubted {
+    /// The desired state.
+    pub digest: Digest,
+    /// How many accounts the store listed.
+    pub accounts: u64,
 }
 
 impl Memory {
@@ -71,18 +86,18 @@ impl Memory {
         self.valid(now).any(|approval| approval.changes.contains(&pair))
     }
 
-    /// Tells whether one valid approval names every change of this plan; a plan without changes, by its id. What was
-    /// made is not in an approval any more, so the same plan tomorrow needs a new one.
-    pub fn approves_all(&self, plan: &PlanId, changes: &[(&AccountId, Access)], now: Timestamp) -> bool {
+    /// Tells whether one valid approval names every change of this plan; a plan without changes, by what was doubted.
+    /// What was made is not in an approval any more, so the same plan tomorrow needs a new one.
+    pub fn approves_all(&self, doubted: Doubted, changes: &[(&AccountId, Access)], now: Timestamp) -> bool {
         self.valid(now).any(|approval| {
             let named =
                 |(account, to): &(&AccountId, Access)| approval.changes.contains(&((*account).clone(), *to));
-            if changes.is_empty() { approval.plan == *plan } else { changes.iter().all(named) }
+            if changes.is_empty() { approval.doubted == Some(doubted) } else { changes.iter().all(named) }
         })
     }
 
     /// Returns the entry of this name as it was when it was last satisfied.
-    pub fn satisfied(&self, folded: &str) -> Option<&Entry> {
+    pub fn satisfied(&self, folded: &str) -> Option<EntryRef<'_>> {
         let applied = self.applied.as_ref()?;
         if applied.except.contains(folded) { None } else { applied.desired.get(folded) }
     }

@@ -2,10 +2,13 @@
 //!
 //! It knows neither stores nor services: only what they answered.
 
+mod alike;
+mod approve;
 mod diff;
 mod effect;
 mod guard;
 pub mod memory;
+mod only;
 pub mod policy;
 mod resolve;
 #[cfg(test)]
@@ -16,13 +19,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::desired::Desired;
-use crate::model::{Access, AccountId, Counts, Digest, Live, Now, Origin, State};
+use crate::model::{Access, AccountId, AccountRef, Counts, Digest, Live, Now, Origin, State};
 use crate::name::fold;
 
+pub use approve::NotApproved;
 pub use effect::{Due, Effect};
 pub use guard::{Guard, Verdict};
 pub use memory::Memory;
-pub use policy::Policy;
+pub use policy::{ChangedRule, Policy};
 pub use resolve::refuse_listed;
 
 /// One access to be written.
@@ -228,6 +232,8 @@ pub enum Note {
         /// Names of accounts whose disabling is not effective.
         names: Vec<String>,
     },
+    /// A rule of the policy is not what it was when a plan was last made true.
+    PolicyChanged(ChangedRule),
 }
 
 /// Counts of a plan.
@@ -310,25 +316,29 @@ impl Plan {
     pub fn is_doubted(&self) -> bool {
         self.guards.iter().any(|verdict| verdict.tripped && verdict.guard.doubts_input())
     }
+}
 
-    /// Returns every (account, access) that an approval of `id` would name, if this plan knows the id.
-    pub fn approvable(&self, id: &PlanId) -> Option<Vec<(AccountId, Access)>> {
-        if *id == self.id {
-            let pair = |planned: &Planned| (planned.change.account.clone(), planned.change.to);
-            return Some(self.changes.iter().map(pair).collect());
-        }
-        if let Some(held) = self.held.iter().find(|held| held.id == *id) {
-            return Some(vec![(held.change.account.clone(), held.change.to)]);
-        }
-        None
-    }
+/// Lists the accounts that no entry names and that are not counted as released: those with POP3 first, otherwise in
+/// the order of the store.
+pub fn unlisted<'l>(
+    desired: &Desired,
+    live: &'l Live,
+    memory: &Memory,
+    policy: &Policy,
+    now: Now,
+) -> Vec<AccountRef<'l>> {
+    let scope = resolve::Scope::new(policy, live);
+    let resolved = resolve::resolve(desired, live, memory, &scope, policy, now);
+    let mut accounts = diff::not_named(desired, live, memory, policy, &scope, &resolved, now);
+    accounts.sort_by_key(|account| !diff::may_have_pop3(*account));
+    accounts
 }
 
 /// Plans: what would have to be written so that live state is as desired, and whether that may be done.
 ///
 /// The result depends on nothing but the arguments.
 pub fn plan(desired: &Desired, live: &Live, memory: &Memory, policy: &Policy, now: Now) -> Plan {
-    let scope = resolve::Scope::new(policy);
+    let scope = resolve::Scope::new(policy, live);
     let resolved = resolve::resolve(desired, live, memory, &scope, policy, now);
     let counts = live.counts(|account| !scope.is_ignored(account));
     let mut found = diff::diff(desired, live, memory, policy, &scope, &resolved, now);
@@ -338,6 +348,9 @@ pub fn plan(desired: &Desired, live: &Live, memory: &Memory, policy: &Policy, no
         found.notes.push(Note::FirstContact);
     }
     found.notes.extend(memory.not_effective.iter().cloned());
+    if let Some(was) = &memory.rules {
+        found.notes.extend(policy::changed(was, &policy.rules()).into_iter().map(Note::PolicyChanged));
+    }
     let pairs = found.changes.iter().map(|planned| (&planned.change.account, planned.change.to));
     Plan {
         id: PlanId::of(&policy.target, pairs),

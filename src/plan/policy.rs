@@ -1,11 +1,15 @@
 //! What an operator allows: validated settings of one target, as the planner and the engine need them.
 
+mod rules;
+
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
 use crate::engine::window::Windows;
 use crate::name::Glob;
+
+pub use rules::{ChangedRule, Rules, changed};
 
 /// The policy of one target. Lives in the settings, never in the desired directory.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,35 +1,53 @@
 //! What the names of a desired state mean in a store, and which entries are blocked because that is not clear.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::memory::Memory;
 use super::policy::{Missing, Policy};
 use super::{Blocked, BlockedBecause, PlanId};
-use crate::desired::{Desired, Entry};
+use crate::desired::{Desired, EntryRef};
 use crate::diagnostic::{Diagnostic, Severity, codes};
-use crate::model::{Account, AccountId, Live, Match, Now};
-use crate::name::{Glob, fold};
+use crate::model::{AccountId, AccountRef, AccountSet, Live, Match, Now};
+use crate::name::{self, Glob, fold, folded};
 
 /// Which accounts the policy takes out of popgate's hands.
 pub(super) struct Scope<'a> {
     ignored: &'a [Glob],
     protected: &'a [Glob],
+    /// The accounts that match any of the first, or of both.
+    are_ignored: AccountSet,
+    are_out: AccountSet,
 }
 
 impl<'a> Scope<'a> {
-    pub(super) fn new(policy: &'a Policy) -> Self {
-        Self { ignored: &policy.ignored, protected: &policy.protected }
+    pub(super) fn new(policy: &'a Policy, live: &Live) -> Self {
+        let (ignored, protected) = (&*policy.ignored, &*policy.protected);
+        let (mut are_ignored, mut are_out) = (AccountSet::of(live), AccountSet::of(live));
+        if !(ignored.is_empty() && protected.is_empty()) {
+            for account in live.unordered() {
+                if matching(ignored, account).is_some() {
+                    are_ignored.insert(account);
+                    are_out.insert(account);
+                } else if matching(protected, account).is_some() {
+                    are_out.insert(account);
+                }
+            }
+        }
+        Self { ignored, protected, are_ignored, are_out }
     }
 
-    pub(super) fn is_ignored(&self, account: &Account) -> bool {
-        matching(self.ignored, account).is_some()
+    pub(super) fn is_ignored(&self, account: AccountRef<'_>) -> bool {
+        self.are_ignored.contains(account)
     }
 
-    pub(super) fn is_protected(&self, account: &Account) -> bool {
-        matching(self.protected, account).is_some()
+    pub(super) fn is_protected(&self, account: AccountRef<'_>) -> bool {
+        self.are_out.contains(account) && matching(self.protected, account).is_some()
     }
 
-    fn refusal(&self, account: &Account) -> Option<BlockedBecause> {
+    fn refusal(&self, account: AccountRef<'_>) -> Option<BlockedBecause> {
+        if !self.are_out.contains(account) {
+            return None;
+        }
         let ignored =
             matching(self.ignored, account).map(|glob| BlockedBecause::Ignored(glob.as_str().to_owned()));
         ignored.or_else(|| {
@@ -38,26 +56,46 @@ impl<'a> Scope<'a> {
     }
 }
 
-fn matching<'a>(globs: &'a [Glob], account: &Account) -> Option<&'a Glob> {
+fn matching<'a>(globs: &'a [Glob], account: AccountRef<'_>) -> Option<&'a Glob> {
     globs.iter().find(|glob| {
-        glob.matches(account.id.as_str())
-            || glob.matches(&account.name)
-            || account.aliases.iter().any(|alias| glob.matches(alias))
+        glob.matches(account.id)
+            || glob.matches(account.name)
+            || account.aliases().any(|alias| glob.matches(alias))
     })
 }
 
 /// What each entry means.
 pub(super) struct Resolved<'a> {
-    /// Entries with their one account, in order of folded name.
-    pub(super) found: Vec<(&'a Entry, &'a Account)>,
-    /// Entries that the store does not know.
-    pub(super) missing: Vec<&'a Entry>,
+    desired: &'a Desired,
+    live: &'a Live,
+    /// What each entry means, in the order in which they are written.
+    meanings: Vec<Meaning>,
+    /// Entries that the store does not know, in order of folded name.
+    pub(super) missing: Vec<EntryRef<'a>>,
     /// Entries that are not acted on.
     pub(super) blocked: Vec<Blocked>,
     /// Accounts that an entry names, clearly or not: none of them is unlisted.
-    pub(super) named: BTreeSet<&'a AccountId>,
+    pub(super) named: AccountSet,
     /// Names whose meaning is to be remembered.
     pub(super) bind: Vec<(String, AccountId)>,
+}
+
+/// The position of the one account that an entry means, if it is to be acted on. There is one for every entry, so
+/// it is kept small.
+#[derive(Clone, Copy)]
+struct Meaning(u32);
+
+impl Meaning {
+    const NONE: Self = Self(u32::MAX);
+}
+
+impl<'a> Resolved<'a> {
+    /// Iterates over the entries with their one account, in the order in which they are written.
+    pub(super) fn found(&self) -> impl Iterator<Item = (EntryRef<'a>, AccountRef<'a>)> {
+        let live = self.live;
+        let pairs = self.desired.as_written().zip(&self.meanings);
+        pairs.filter(|(_, meaning)| meaning.0 != Meaning::NONE.0).map(|(entry, at)| (entry, live.at(at.0)))
+    }
 }
 
 pub(super) fn resolve<'a>(
@@ -68,124 +106,183 @@ pub(super) fn resolve<'a>(
     policy: &Policy,
     now: Now,
 ) -> Resolved<'a> {
-    let today = policy.timezone.to_datetime(now.wall).date();
     let mut resolved = Resolved {
-        found: Vec::new(),
+        desired,
+        live,
+        meanings: Vec::with_capacity(desired.len()),
         missing: Vec::new(),
         blocked: Vec::new(),
-        named: BTreeSet::new(),
+        named: AccountSet::of(live),
         bind: Vec::new(),
     };
-    let mut clear: Vec<(&Entry, &Account)> = Vec::new();
-    let mut entries_of: BTreeMap<&AccountId, u32> = BTreeMap::new();
-    let block =
-        |entry: &Entry, why| Blocked { name: entry.name.to_string(), origin: desired.origin(entry), why };
-    for entry in desired.iter() {
-        match live.resolve(&entry.name) {
-            Match::None => {
-                // Nobody has the name now. Whoever gets it next must not inherit the entry.
-                let folded = fold(&entry.name);
-                let meant = unbound(&folded, entry, memory).filter(|_| policy.missing == Missing::Report);
-                resolved.bind.extend(meant.map(|was| (folded, was)));
-                resolved.missing.push(entry);
-            }
+    let (mut once, mut twice) = (AccountSet::of(live), AccountSet::of(live));
+    // Entries that need a second look, once it is known what all the others mean.
+    let mut unclear = Vec::new();
+    for (number, entry) in desired.as_written().enumerate() {
+        let mut meaning = Meaning::NONE;
+        match live.resolve(entry.name) {
+            Match::None => resolved.missing(entry, memory, policy),
             Match::One(account) => {
-                *entries_of.entry(&account.id).or_default() += 1;
-                resolved.named.insert(&account.id);
-                clear.push((entry, account));
+                meaning = Meaning(account.position());
+                resolved.named.insert(account);
+                if !once.insert(account) {
+                    twice.insert(account);
+                }
+                if scope.are_out.contains(account) || !is_plain(entry, account, memory) {
+                    unclear.push((number, entry));
+                }
             }
             Match::Many(candidates) => {
-                resolved.named.extend(candidates.iter().map(|account| &account.id));
-                let shown =
-                    candidates.iter().map(|account| (account.id.clone(), account.name.clone())).collect();
-                resolved.blocked.push(block(entry, BlockedBecause::Ambiguous(shown)));
-            }
-        }
-    }
-    let doubled: BTreeMap<&AccountId, Vec<&Entry>> = group_doubled(&clear, &entries_of);
-    for (entry, account) in clear {
-        if let Some(why) = scope.refusal(account) {
-            resolved.blocked.push(block(entry, why));
-            continue;
-        }
-        if let Some(entries) = doubled.get(&account.id) {
-            let others = entries.iter().filter(|other| other.name != entry.name);
-            let others = others.map(|other| (other.name.to_string(), desired.origin(other))).collect();
-            resolved.blocked.push(block(entry, BlockedBecause::Doubled(account.name.clone(), others)));
-            continue;
-        }
-        let folded = fold(&entry.name);
-        let bound = bound_to(&folded, entry, account, memory);
-        match bound {
-            Some(was) if !same_account(&was, account) => {
-                let to = entry.access_on(today);
-                // An edited entry was looked at by somebody; so was an approved one.
-                let applied = memory.applied.as_ref().and_then(|applied| applied.desired.get(&folded));
-                let released = applied.is_some_and(|before| !before.means_same(entry))
-                    || memory.approves(&account.id, to, now.wall);
-                if !released {
-                    if !memory.bindings.contains_key(&folded) {
-                        resolved.bind.push((folded, was.clone()));
-                    }
-                    // The account it meant before is not unlisted either, until somebody has looked.
-                    resolved.named.extend(live.get(&was).map(|before| &before.id));
-                    let approve = PlanId::of(&policy.target, std::iter::once((&account.id, to)));
-                    let why = BlockedBecause::Rebound { was, now: account.id.clone(), approve };
-                    resolved.blocked.push(block(entry, why));
-                    continue;
+                for account in &candidates {
+                    resolved.named.insert(*account);
                 }
-                resolved.bind.push((folded, account.id.clone()));
+                let shown = candidates
+                    .iter()
+                    .map(|account| (account.account_id(), account.name.to_owned()))
+                    .collect();
+                resolved.block(entry, BlockedBecause::Ambiguous(shown));
             }
-            None if folded != fold(account.id.as_str()) => resolved.bind.push((folded, account.id.clone())),
-            Some(_) | None => {}
         }
-        resolved.found.push((entry, account));
+        resolved.meanings.push(meaning);
+    }
+    let doubled = resolved.doubled(&twice);
+    for (number, entry) in doubled.values().flatten().copied().chain(unclear) {
+        let meaning = std::mem::replace(&mut resolved.meanings[number], Meaning::NONE);
+        // One that is doubled is blocked already when it comes again.
+        let Some(account) = (meaning.0 != Meaning::NONE.0).then(|| live.at(meaning.0)) else { continue };
+        if let Some(why) = scope.refusal(account) {
+            resolved.block(entry, why);
+        } else if let Some(entries) = doubled.get(account.id) {
+            let others = entries.iter().map(|(_, other)| *other).filter(|other| other.name != entry.name);
+            let others = others.map(|other| (other.name.to_owned(), desired.origin(other))).collect();
+            resolved.block(entry, BlockedBecause::Doubled(account.name.to_owned(), others));
+        } else if let Some(why) = resolved.rebound(entry, account, memory, policy, now) {
+            resolved.block(entry, why);
+        } else {
+            resolved.meanings[number] = meaning;
+        }
     }
     resolved.blocked.sort_by(|a, b| a.origin.cmp(&b.origin));
+    resolved.missing.sort_by(|a, b| name::order(a.name, b.name));
     resolved
 }
 
-fn group_doubled<'a>(
-    clear: &[(&'a Entry, &'a Account)],
-    entries_of: &BTreeMap<&AccountId, u32>,
-) -> BTreeMap<&'a AccountId, Vec<&'a Entry>> {
-    let mut doubled: BTreeMap<&AccountId, Vec<&Entry>> = BTreeMap::new();
-    for (entry, account) in clear {
-        if entries_of.get(&account.id).is_some_and(|count| *count > 1) {
-            doubled.entry(&account.id).or_default().push(entry);
-        }
+/// Tells whether a name is simply the id of its account and never meant another one, so that there is nothing to
+/// remember and nothing to compare.
+fn is_plain(entry: EntryRef<'_>, account: AccountRef<'_>, memory: &Memory) -> bool {
+    name::same(entry.name, account.id)
+        && (memory.bindings.is_empty() || !memory.bindings.contains_key(&*folded(entry.name)))
+}
+
+impl<'a> Resolved<'a> {
+    fn block(&mut self, entry: EntryRef<'_>, why: BlockedBecause) {
+        let origin = self.desired.origin(entry);
+        self.blocked.push(Blocked { name: entry.name.to_owned(), origin, why });
     }
-    doubled
+
+    fn missing(&mut self, entry: EntryRef<'a>, memory: &Memory, policy: &Policy) {
+        // Nobody has the name now. Whoever gets it next must not inherit the entry.
+        if policy.missing == Missing::Report {
+            let folded = fold(entry.name);
+            let meant = unbound(&folded, entry, memory);
+            self.bind.extend(meant.map(|was| (folded, was)));
+        }
+        self.missing.push(entry);
+    }
+
+    /// Groups the entries of accounts that have more than one, with their numbers.
+    fn doubled(&self, twice: &AccountSet) -> BTreeMap<&'a str, Vec<(usize, EntryRef<'a>)>> {
+        let mut doubled: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+        if twice.is_empty() {
+            return doubled;
+        }
+        for (number, (entry, meaning)) in self.desired.as_written().zip(&self.meanings).enumerate() {
+            if meaning.0 != Meaning::NONE.0 && twice.contains(self.live.at(meaning.0)) {
+                doubled.entry(self.live.at(meaning.0).id).or_default().push((number, entry));
+            }
+        }
+        for entries in doubled.values_mut() {
+            entries.sort_by(|(_, a), (_, b)| name::order(a.name, b.name));
+        }
+        doubled
+    }
+
+    /// Compares what a name means with what it meant before, and notes what is to be remembered. Returns why the entry
+    /// must wait, if it must.
+    fn rebound(
+        &mut self,
+        entry: EntryRef<'_>,
+        account: AccountRef<'_>,
+        memory: &Memory,
+        policy: &Policy,
+        now: Now,
+    ) -> Option<BlockedBecause> {
+        let folded = fold(entry.name);
+        match bound_to(&folded, entry, account, memory) {
+            Some(was) if !same_account(&was, account) => {
+                let id = account.account_id();
+                let to = entry.access_on(policy.timezone.to_datetime(now.wall).date());
+                // An edited entry was looked at by somebody; so was an approved one.
+                let applied = memory.applied.as_ref().and_then(|applied| applied.desired.get(&folded));
+                let released = applied.is_some_and(|before| !before.means_same(&entry))
+                    || memory.approves(&id, to, now.wall);
+                if released {
+                    self.bind.push((folded, id));
+                    return None;
+                }
+                if !memory.bindings.contains_key(&folded) {
+                    self.bind.push((folded, was.clone()));
+                }
+                // The account it meant before is not unlisted either, until somebody has looked.
+                if let Some(before) = self.live.get(&was) {
+                    self.named.insert(before);
+                }
+                let approve = PlanId::of(&policy.target, std::iter::once((&id, to)));
+                return Some(BlockedBecause::Rebound { was, now: id, approve });
+            }
+            None if !name::same(entry.name, account.id) => self.bind.push((folded, account.account_id())),
+            Some(_) | None => {}
+        }
+        None
+    }
 }
 
 /// Which account a name meant before, if that is not the one it means now anyway.
-fn bound_to(folded: &str, entry: &Entry, account: &Account, memory: &Memory) -> Option<AccountId> {
+fn bound_to(
+    folded: &str,
+    entry: EntryRef<'_>,
+    account: AccountRef<'_>,
+    memory: &Memory,
+) -> Option<AccountId> {
     let bound = memory.bindings.get(folded).cloned();
     bound.or_else(|| unbound(folded, entry, memory).filter(|was| !same_account(was, account)))
 }
 
 /// A name that was satisfied without a binding meant the account of that id.
-fn unbound(folded: &str, entry: &Entry, memory: &Memory) -> Option<AccountId> {
+fn unbound(folded: &str, entry: EntryRef<'_>, memory: &Memory) -> Option<AccountId> {
     if memory.bindings.contains_key(folded) {
         return None;
     }
     let before = memory.satisfied(folded)?;
-    before.means_same(entry).then(|| AccountId::new(&*before.name))
+    before.means_same(&entry).then(|| AccountId::new(before.name))
 }
 
 /// A binding may hold an id as an entry spells it. Two accounts whose ids differ in nothing else share a name, so
 /// neither is ever bound.
-fn same_account(bound: &AccountId, account: &Account) -> bool {
-    *bound == account.id || fold(bound.as_str()) == fold(account.id.as_str())
+fn same_account(bound: &AccountId, account: AccountRef<'_>) -> bool {
+    name::same(bound.as_str(), account.id)
 }
 
 /// Refuses entries whose very name the policy ignores or protects: an error that can be seen offline.
 pub fn refuse_listed(desired: &Desired, policy: &Policy) -> Vec<Diagnostic> {
     let lists = [(&policy.ignored, "ignored"), (&policy.protected, "protected")];
     let mut refused = Vec::new();
-    for entry in desired.iter() {
+    if policy.ignored.is_empty() && policy.protected.is_empty() {
+        return refused;
+    }
+    for entry in desired.as_written() {
         for (globs, list) in lists {
-            let Some(glob) = globs.iter().find(|glob| glob.matches(&entry.name)) else { continue };
+            let Some(glob) = globs.iter().find(|glob| glob.matches(entry.name)) else { continue };
             refused.push(Diagnostic {
                 code: codes::PROTECTED_ENTRY,
                 severity: Severity::Error,

@@ -14,7 +14,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::memory::{Applied, Approval};
+use super::memory::Applied;
 use super::policy::{
     Action, Drift, Limits, Missing, OnBlocked, OnDrift, Profile, RestartPolicy, Share, Unlisted,
 };
@@ -100,14 +100,8 @@ impl World {
 
     /// Approves everything that this id names, for a day.
     fn approve(mut self, plan: &Plan, id: &PlanId) -> Self {
-        let changes = plan.approvable(id).expect("the plan knows the id").into_iter().collect();
-        self.memory.approvals.push(Approval {
-            plan: id.clone(),
-            changes,
-            by: "jo".to_owned(),
-            reason: "it is right".to_owned(),
-            until: self.now + memory::APPROVAL_LASTS,
-        });
+        let approval = plan.approve(id, "jo", "it is right", self.now).expect("the plan takes it");
+        self.memory.approvals.push(approval);
         self
     }
 

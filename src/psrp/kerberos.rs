@@ -8,13 +8,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use libgssapi::context::{ClientCtx, CtxFlags, SecurityContext as _};
 use libgssapi::credential::{Cred, CredUsage};
 use libgssapi::name::Name;
-use libgssapi::oid::{GSS_MECH_SPNEGO, GSS_NT_HOSTBASED_SERVICE, GSS_NT_KRB5_PRINCIPAL};
+use libgssapi::oid::{GSS_MECH_SPNEGO, GSS_NT_HOSTBASED_SERVICE, GSS_NT_KRB5_PRINCIPAL, OidSet};
 use libgssapi::util::{GssIov, GssIovType};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::endpoint::Credential;
 use super::error::{Error, Kind};
 use super::seal::{self, Sealed};
+
+const NO_TICKET: &str = "there is no ticket: write `keytab`, or get one with `kinit`";
+
+const NO_KEY: &str = "the keytab cannot be read or has no keys of this principal: look with `klist -k FILE`";
 
 /// Who asks, and for which service.
 pub(super) struct Person {
@@ -34,7 +38,16 @@ pub(super) struct Context(ClientCtx);
 impl Person {
     /// Begins a context: returns it with the first token. Asks the KDC, so it may take its time.
     pub(super) fn begin(&self) -> Result<(Context, Vec<u8>), Error> {
-        let cred = self.cred().map_err(|error| failed("no Kerberos ticket", error))?;
+        let cred = self.cred().map_err(|error| {
+            let error = failed("no Kerberos ticket", error);
+            match &self.credential {
+                // Without a key that fits, GSSAPI goes on to look for a cache, and speaks of that.
+                Credential::Keytab(_) if error.help == NO_TICKET => {
+                    Error { help: NO_KEY.to_owned(), ..error }
+                }
+                _ => error,
+            }
+        })?;
         let service = format!("HTTP@{}", self.host);
         let target = Name::new(service.as_bytes(), Some(GSS_NT_HOSTBASED_SERVICE))
             .map_err(|error| failed("naming the service", error))?;
@@ -63,7 +76,16 @@ impl Person {
             }
             (Credential::Password(_), Some(password)) => {
                 let password = password.expose_secret();
-                Cred::acquire_with_password(name()?.as_ref(), password, None, CredUsage::Initiate, None)
+                // By default it would be for Kerberos alone, which SPNEGO then does not find.
+                let mut mechanisms = OidSet::new();
+                mechanisms.add(GSS_MECH_SPNEGO)?;
+                Cred::acquire_with_password(
+                    name()?.as_ref(),
+                    password,
+                    None,
+                    CredUsage::Initiate,
+                    Some(&mechanisms),
+                )
             }
             (Credential::Password(_) | Credential::Cache, _) => {
                 Cred::acquire(name()?.as_ref(), None, CredUsage::Initiate, None)
@@ -108,7 +130,9 @@ impl Context {
 }
 
 fn failed(doing: &str, error: libgssapi::error::Error) -> Error {
-    let words = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    // Some versions end their words with a NUL.
+    let words = error.to_string().replace(char::is_control, " ");
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ").replace(" )", ")");
     let lower = words.to_ascii_lowercase();
     let has = |part: &str| lower.contains(part);
     let (kind, help) = if has("skew") {
@@ -145,7 +169,7 @@ fn failed(doing: &str, error: libgssapi::error::Error) -> Error {
         || has("no kerberos credentials")
         || has("no credentials were supplied")
     {
-        (Kind::Unauthorised, "there is no ticket: write `keytab`, or get one with `kinit`")
+        (Kind::Unauthorised, NO_TICKET)
     } else {
         (Kind::Unauthorised, "look at /etc/krb5.conf, and try `kinit` and `kvno HTTP/HOST` as the same user")
     };

@@ -31,7 +31,7 @@ pub mod message;
 #[cfg(feature = "kerberos")]
 mod negotiate;
 pub mod record;
-#[cfg(any(feature = "kerberos", test))]
+#[cfg(feature = "kerberos")]
 mod seal;
 pub mod value;
 pub mod wsman;

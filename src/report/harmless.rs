@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::diagnostic::is_invisible;
+use crate::diagnostic::{begins_command, is_invisible};
 
 /// Returns a text as it may be shown to a person: every character that a terminal would obey, that ends a line
 /// or that nobody could see is written as `\u{…}`, and so is white space at the ends.
@@ -11,14 +11,32 @@ pub fn harmless(text: &str) -> String {
     let last = text.trim_end_matches(' ').len();
     let mut out = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {
-        if is_harmful(c) || c == ' ' && (at < edges || at >= last) {
-            // Writing to a `String` cannot fail.
-            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-        } else {
-            out.push(c);
-        }
+        let harmful = is_harmful(c) || c == ' ' && (at < edges || at >= last);
+        push(&mut out, c, harmful || c == '[' && begins_command(&text[..at]));
     }
     out
+}
+
+/// Returns a line of a file as it may be shown to a person: like [`harmless`], but white space at its ends and tabs
+/// stay, and so that no CI takes it for a command where it is printed.
+pub(super) fn line_as_shown(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let first = line.len() - line.trim_start().len();
+    let workflow = line[first..].starts_with("::");
+    for (at, c) in line.char_indices() {
+        let harmful = is_harmful(c) && c != '\t';
+        push(&mut out, c, harmful || workflow && at == first || c == '[' && begins_command(&line[..at]));
+    }
+    out
+}
+
+fn push(out: &mut String, c: char, harmful: bool) {
+    if harmful {
+        // Writing to a `String` cannot fail.
+        let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+    } else {
+        out.push(c);
+    }
 }
 
 /// Like [`harmless`], with at most so many characters of the text.
@@ -52,6 +70,16 @@ mod tests {
         ] {
             assert_eq!(harmless(text), shown);
         }
+    }
+
+    #[test]
+    fn no_ci_takes_a_name_or_a_line_for_a_command() {
+        assert_eq!(
+            harmless("a##[error]b ##vso[x] ##teamcity[y]"),
+            r"a##\u{5b}error]b ##vso\u{5b}x] ##teamcity\u{5b}y]"
+        );
+        assert_eq!(line_as_shown("  ::add-mask::x:: y\t"), "  \\u{3a}:add-mask::x:: y\t");
+        assert_eq!(line_as_shown(" a: b # ##[x]\u{202e}"), r" a: b # ##\u{5b}x]\u{202e}");
     }
 
     #[test]

@@ -21,7 +21,7 @@ const LONGEST: usize = 500;
 /// # Errors
 /// Only those of `out`.
 pub fn text(events: &[Event], older: usize, timezone: &TimeZone, out: &mut dyn fmt::Write) -> fmt::Result {
-    if events.is_empty() {
+    if events.is_empty() && older == 0 {
         return writeln!(out, "the journal tells of nothing");
     }
     for event in events.iter().rev() {

@@ -13,10 +13,12 @@ use std::io;
 use serde::{Serialize, Serializer};
 
 use super::harmless::is_harmful;
+use super::shown::{Extent, Shown, Unlisted};
 use crate::model::Digest;
 use crate::plan::{Plan, Summary};
-use rows::{BlockedRow, ChangeRow, EffectRow, GuardRow, HeldRow, NoteRow, each};
+use rows::{BlockedRow, ChangeRow, EffectRow, GuardRow, HeldRow, NoteRow, UnlistedRow};
 
+pub(super) use rows::each;
 pub use schema::schema;
 
 /// The version of the contract.
@@ -34,17 +36,42 @@ pub fn plans(
     exit_reason: &str,
     out: &mut dyn fmt::Write,
 ) -> fmt::Result {
+    let (all, end) = (Extent::default(), (exit_code, exit_reason));
     let of = |(at, plan)| {
         let commit = commits.get(at).and_then(Option::as_deref);
-        Document::new(plan, commit, exit_code, exit_reason)
+        Document::new(plan, commit, &all, end)
     };
-    if let [plan] = plans {
-        return write(&of((0, plan)), out);
-    }
-    write(
-        &Documents { format_version: FORMAT_VERSION, targets: each(|| plans.iter().enumerate().map(of)) },
+    documents(plans.len(), || plans.iter().enumerate().map(of), out)
+}
+
+/// Like [`plans`], for plans that may be shown in part.
+///
+/// # Errors
+/// Only those of `out`.
+pub fn shown<'a>(
+    shown: &'a [Shown<'a>],
+    exit_code: u8,
+    exit_reason: &'a str,
+    out: &mut dyn fmt::Write,
+) -> fmt::Result {
+    let end = (exit_code, exit_reason);
+    documents(
+        shown.len(),
+        || shown.iter().map(|one| Document::new(one.plan, one.view.commit.as_deref(), &one.view.extent, end)),
         out,
     )
+}
+
+/// One document as it is, several as a list.
+fn documents<'a, I: Iterator<Item = Document<'a>>>(
+    count: usize,
+    all: impl Fn() -> I,
+    out: &mut dyn fmt::Write,
+) -> fmt::Result {
+    if count == 1 {
+        return all().try_for_each(|only| write(&only, out));
+    }
+    write(&Documents { format_version: FORMAT_VERSION, targets: each(all) }, out)
 }
 
 /// Writes a value with an indent of two spaces and a line break at the end, harmless for a terminal.
@@ -91,12 +118,20 @@ struct Document<'a> {
     guards: &'a Plan,
     #[serde(serialize_with = "effects")]
     effects: &'a Plan,
+    only: Option<&'a str>,
+    #[serde(serialize_with = "unlisted")]
+    unlisted: Option<&'a [Unlisted]>,
     exit_code: u8,
     exit_reason: &'a str,
 }
 
 impl<'a> Document<'a> {
-    fn new(plan: &'a Plan, commit: Option<&'a str>, exit_code: u8, exit_reason: &'a str) -> Self {
+    fn new(
+        plan: &'a Plan,
+        commit: Option<&'a str>,
+        extent: &'a Extent,
+        (exit_code, exit_reason): (u8, &'a str),
+    ) -> Self {
         Self {
             format_version: FORMAT_VERSION,
             plan_id: plan.id.as_str(),
@@ -111,6 +146,8 @@ impl<'a> Document<'a> {
             notes: plan,
             guards: plan,
             effects: plan,
+            only: extent.only.as_ref().map(|(pattern, _)| &**pattern),
+            unlisted: extent.unlisted.as_deref(),
             exit_code,
             exit_reason,
         }
@@ -139,6 +176,14 @@ fn guards<S: Serializer>(plan: &Plan, to: S) -> Result<S::Ok, S::Error> {
 
 fn effects<S: Serializer>(plan: &Plan, to: S) -> Result<S::Ok, S::Error> {
     to.collect_seq(plan.effects.iter().map(EffectRow::new))
+}
+
+#[expect(clippy::ref_option, reason = "serde hands it over like this")]
+fn unlisted<S: Serializer>(accounts: &Option<&[Unlisted]>, to: S) -> Result<S::Ok, S::Error> {
+    match accounts {
+        Some(accounts) => to.collect_seq(accounts.iter().map(UnlistedRow::new)),
+        None => to.serialize_none(),
+    }
 }
 
 /// Hands JSON on as text, with characters that would steer a terminal written as `\uXXXX`: the same value for

@@ -4,15 +4,26 @@
 //! no memory of its own. What stands in a report comes from files and mail systems that others write; no
 //! character of it may steer a terminal or a log. This module does not know where a report goes.
 
+pub mod diff;
 pub mod event;
+mod findings;
+pub mod github;
+pub mod gitlab;
 mod harmless;
 pub mod history;
 pub mod json;
+pub mod junit;
+pub mod markdown;
 pub mod notice;
+pub mod problems;
 #[cfg(test)]
 mod sample;
+mod shown;
 pub mod status;
+#[cfg(test)]
+mod tests;
 pub mod text;
 mod words;
 
 pub use harmless::harmless;
+pub use shown::{End, Extent, Shown, Unlisted};

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::engine::effect::Notice;
 use crate::journal::entry::Proof;
 use crate::model::{Access, Fault, Outcome};
-use crate::plan::{Change, Plan};
+use crate::plan::{Change, Note, Plan};
 
 use super::harmless::{cut, harmless};
 use super::words::{names, seconds};
@@ -38,9 +38,13 @@ pub fn sentence(notice: &Notice) -> (Level, String) {
             let users = counted(*entries, "user");
             (Level::Info, of(target, &format!("desired state {digest} is in force: {users}{commit}")))
         }
-        Notice::Invalid { target, diagnostics } => {
+        Notice::Invalid { target, in_force, diagnostics } => {
             let problems = counted(diagnostics.len(), "problem");
-            let what = format!("the desired state has {problems}, the last good one stays in force");
+            let stays = match in_force {
+                true => "the last good one stays in force",
+                false => "and there was none before it: nothing is written",
+            };
+            let what = format!("the desired state has {problems}, {stays}");
             (Level::Error, of(target, &what))
         }
         Notice::ValidAgain { target } => (Level::Info, of(target, "the desired state is in order again")),
@@ -132,6 +136,14 @@ fn planned(plan: &Plan) -> String {
         if count > 0 {
             what = format!("{what}; {count} {word}");
         }
+    }
+    let rules = plan.notes.iter().filter_map(|note| match note {
+        Note::PolicyChanged(rule) => Some(format!("{} {} → {}", rule.rule, rule.was, rule.now)),
+        _ => None,
+    });
+    let rules = rules.collect::<Vec<_>>().join(", ");
+    if !rules.is_empty() {
+        what = format!("{what}; under a changed policy: {}", cut(&rules, LONGEST));
     }
     if !plan.changes.is_empty() {
         what = format!("{what}; plan {}", plan.id);

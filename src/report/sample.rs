@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::shown::Extent;
 use super::text::View;
+use crate::desired::{Desired, SourceFile};
 use crate::model::{Access, AccountId, Counts, Digest, Origin, State};
 use crate::plan::policy::Action;
 use crate::plan::{
@@ -16,7 +18,9 @@ pub(super) fn view() -> View {
         color: false,
         commit: Some("4f2c9a1b0c2d4e5f60718293a4b5c6d7e8f90123".to_owned()),
         directory: "desired-state".to_owned(),
+        rooted: "desired-state".to_owned(),
         timezone: TimeZone::UTC,
+        extent: Extent::default(),
     }
 }
 
@@ -65,6 +69,22 @@ pub(super) fn effect(action: Action) -> Effect {
         disabled: 2,
         due: Due::At(at("2026-08-22T12:00:30Z")),
     }
+}
+
+/// The files of a desired state, by path and text.
+pub(super) fn desired(files: &[(&str, &str)]) -> Desired {
+    let file = |(path, text): &(&str, &str)| SourceFile {
+        path: (*path).to_owned(),
+        bytes: text.as_bytes().to_vec(),
+    };
+    crate::desired::read(files.iter().map(file).collect()).unwrap()
+}
+
+/// What a renderer writes.
+pub(super) fn written(render: impl FnOnce(&mut String) -> std::fmt::Result) -> String {
+    let mut text = String::new();
+    render(&mut text).unwrap();
+    text
 }
 
 /// Puts changes into a plan and counts them.

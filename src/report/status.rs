@@ -112,10 +112,8 @@ fn target(target: &TargetStatus, timezone: &TimeZone, out: &mut dyn fmt::Write) 
     }
     if let Some((since, problems)) = target.invalid {
         let (problems, since) = (counted(problems as u64, "problem"), moment(since, timezone));
-        writeln!(
-            out,
-            "  invalid since {since}: {problems}, `popgate validate` shows them; the last good state stays"
-        )?;
+        let stays = if target.digest.is_some() { "; the last good state stays" } else { "" };
+        writeln!(out, "  invalid since {since}: {problems}, `popgate validate` shows them{stays}")?;
     }
     if let Some(since) = target.moving {
         writeln!(out, "  files keep changing since {}", moment(since, timezone))?;
@@ -199,6 +197,11 @@ fn service(
     }
     for debt in &service.owed {
         owed(debt, live, suspended, timezone, out)?;
+        if let Some(why) = &debt.failure {
+            let what = if service.unknown { "" } else { "the last attempt failed: " };
+            writeln!(out, "    {what}{}", cut(why, LONGEST))?;
+        }
+        not_effective(debt, timezone, out)?;
     }
     for (instance, why) in &service.unready {
         let instance = harmless(&instance.to_string());
@@ -225,9 +228,10 @@ fn owed(
     let (instance, since) = (harmless(&owed.instance.to_string()), moment(owed.since, timezone));
     let accounts = counted(owed.accounts as u64, "account");
     writeln!(out, "  restart of {instance} owed since {since} for {accounts}, {due}")?;
-    if let Some(why) = &owed.failure {
-        writeln!(out, "    the last attempt failed: {}", cut(why, LONGEST))?;
-    }
+    Ok(())
+}
+
+fn not_effective(owed: &OwedStatus, timezone: &TimeZone, out: &mut dyn fmt::Write) -> fmt::Result {
     if !owed.not_effective.is_empty() {
         let who = names(owed.not_effective.iter().map(String::as_str));
         match owed.due.filter(|_| !owed.overdue) {

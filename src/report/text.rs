@@ -9,11 +9,13 @@ use std::fmt;
 use jiff::tz::TimeZone;
 
 use super::harmless::{cut, harmless};
+use super::shown::Extent;
 use super::words::{counted, moment, moment_near, number, zone};
 use crate::model::{Access, Origin};
 use crate::plan::policy::Action;
 use crate::plan::{Cause, Due, Effect, HeldBecause, Plan};
 
+pub(super) use changes::{cause, why};
 pub(super) use guards::verdict;
 pub(super) use notes::{blocked, note};
 
@@ -26,17 +28,31 @@ pub struct View {
     pub commit: Option<String>,
     /// The desired directory as a person would name it, put before the names of its files; may be empty.
     pub directory: String,
+    /// The same from the root of its repository, for whoever annotates lines; may be empty.
+    pub rooted: String,
     /// The zone in which times are shown.
     pub timezone: TimeZone,
+    /// How much is shown.
+    pub extent: Extent,
 }
 
 impl View {
-    fn paint(&self) -> Paint {
+    pub(super) fn paint(&self) -> Paint {
         Paint { on: self.color }
     }
 
-    fn places(&self) -> Places<'_> {
+    pub(super) fn places(&self) -> Places<'_> {
         Places { directory: &self.directory }
+    }
+
+    /// Names places from the root of the repository.
+    pub(super) fn rooted_places(&self) -> Places<'_> {
+        Places { directory: &self.rooted }
+    }
+
+    /// Names a file from the root of the repository, exactly as the file system does.
+    pub(super) fn rooted_path(&self, file: &str) -> String {
+        self.rooted_places().file(file)
     }
 }
 
@@ -51,13 +67,24 @@ pub fn plan(plan: &Plan, view: &View, out: &mut dyn fmt::Write) -> fmt::Result {
     let paint = view.paint();
     writeln!(out, "{}", paint.bold(&summary(plan)))?;
     writeln!(out, "{}", paint.dim(&source(plan, view)))?;
-    changes::section(plan, Access::Disabled, view, out)?;
-    changes::section(plan, Access::Enabled, view, out)?;
+    if let Some((only, hidden)) = &view.extent.only {
+        let others = counted(*hidden, "other change");
+        writeln!(out, "only users whose name matches `{}`; not listed: {others}", harmless(only))?;
+    }
+    if !view.extent.concise {
+        changes::section(plan, Access::Disabled, view, out)?;
+        changes::section(plan, Access::Enabled, view, out)?;
+    }
     effects(plan, view, out)?;
-    notes::blocked_section(plan, view, out)?;
-    notes::left_alone_section(plan, view, out)?;
-    notes::section(plan, view, out)?;
+    if !view.extent.concise {
+        notes::blocked_section(plan, view, out)?;
+        notes::left_alone_section(plan, view, out)?;
+        notes::section(plan, view, out)?;
+    }
     unlisted(plan, out)?;
+    for one in view.extent.unlisted.iter().flatten() {
+        writeln!(out, "  {:10}  {}", one.state.word(), harmless(&one.name))?;
+    }
     guards::section(plan, paint, out)?;
     if plan.is_guarded() {
         writeln!(out, "\nTo approve this plan: {}", paint.bold(&approve(plan.id.as_str())))?;
@@ -112,7 +139,7 @@ pub(super) fn summary(plan: &Plan) -> String {
 }
 
 /// What was planned, against what, and when.
-fn source(plan: &Plan, view: &View) -> String {
+pub(super) fn source(plan: &Plan, view: &View) -> String {
     let mut desired = plan.digest.short();
     if let Some(commit) = &view.commit {
         desired = format!("{desired}, commit {}", cut(commit, 12));
@@ -127,7 +154,8 @@ fn source(plan: &Plan, view: &View) -> String {
     )
 }
 
-fn effects(plan: &Plan, view: &View, out: &mut dyn fmt::Write) -> fmt::Result {
+/// What becomes of the changes once they are written, under a heading; nothing without changes.
+pub(super) fn effects(plan: &Plan, view: &View, out: &mut dyn fmt::Write) -> fmt::Result {
     if plan.changes.is_empty() {
         return Ok(());
     }
@@ -212,9 +240,15 @@ impl Places<'_> {
     pub(super) const WITHIN: Self = Self { directory: "" };
 
     fn name(self, origin: &Origin) -> String {
-        match self.directory.trim_end_matches('/') {
-            "" if self.directory.is_empty() => harmless(&origin.to_string()),
-            directory => harmless(&format!("{directory}/{origin}")),
+        harmless(&self.file(&origin.to_string()))
+    }
+
+    /// Names a file, exactly as the file system does.
+    pub(super) fn file(self, file: &str) -> String {
+        match (self.directory.trim_end_matches('/'), file) {
+            ("", file) if self.directory.is_empty() => file.to_owned(),
+            (directory, "") => directory.to_owned(),
+            (directory, file) => format!("{directory}/{file}"),
         }
     }
 }

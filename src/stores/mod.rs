@@ -30,9 +30,9 @@ pub trait Reader: Send + Sync {
     /// Looks at reachability, permissions and shape without changing anything.
     async fn preflight(&self) -> Vec<Finding>;
 
-    /// Returns which directory server answers for each domain, for a store that keeps to one; to be remembered.
-    fn controllers(&self) -> BTreeMap<String, String> {
-        BTreeMap::new()
+    /// Tells whether [`read_for`](Self::read_for) does more than [`read`](Self::read).
+    fn looks_up(&self) -> bool {
+        false
     }
 
     /// Returns the name of the account that popgate itself signs in as, which is never written.

@@ -1,6 +1,11 @@
 //! The client of the control socket, for the command line: one connection, one request, one answer.
 
 mod error;
+/// Tells whether there is no such file, nor can be: a part of its path is no directory.
+fn is_nowhere(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -90,7 +95,7 @@ impl Call {
         let address = match Address::of(state_dir) {
             Ok(Some(address)) => address,
             Ok(None) => return Err(ClientError::TooLong { path }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if is_nowhere(&error) => return Ok(None),
             Err(error) => return Err(connecting(error)),
         };
         let connected = timeout(CONNECT, connect(&address)).await;
@@ -99,9 +104,7 @@ impl Call {
         let stream = match connected {
             Ok(stream) => stream,
             // Refused: the file is there and its daemon is gone.
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
-            {
+            Err(error) if is_nowhere(&error) || error.kind() == io::ErrorKind::ConnectionRefused => {
                 return Ok(None);
             }
             Err(error) => return Err(connecting(error)),

@@ -59,6 +59,24 @@ pub fn inspect<'t>(path: &str, bytes: &'t [u8]) -> Gated<'t> {
     Gated { text: may_decode.then_some(text), problems }
 }
 
+/// Returns the text of a file in which no character is refused, without its byte order mark; `None` when
+/// [`inspect`] would have something to say about a character, or about the file as a whole.
+pub fn certain(bytes: &[u8]) -> Option<&str> {
+    if bytes.len() > LARGEST_FILE {
+        return None;
+    }
+    let text = std::str::from_utf8(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)).ok()?;
+    // Looks at every byte, so that the compiler can look at many at once.
+    let suspicious = text.bytes().fold(false, |any, byte| any | may_begin_refused(byte));
+    let mut problems = Vec::new();
+    (!suspicious || characters("", text, &mut problems) && problems.is_empty()).then_some(text)
+}
+
+/// Tells whether a byte could begin a character that is refused.
+fn may_begin_refused(byte: u8) -> bool {
+    (byte < 0x20 && byte != b'\n' && byte != b'\t') || matches!(byte, 0x7f | 0xc2 | 0xe2 | 0xef)
+}
+
 fn not_utf8(path: &str, bytes: &[u8], error: std::str::Utf8Error) -> Diagnostic {
     let sixteen = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
     let message = if sixteen {
@@ -84,8 +102,7 @@ fn characters(path: &str, text: &str, problems: &mut Vec<Diagnostic>) -> bool {
     // The end and the kind of the run that was reported last.
     let mut last: Option<(usize, Code)> = None;
     for (offset, byte) in text.bytes().enumerate() {
-        // Only these can begin a character that is looked for.
-        if !(byte < 0x20 || matches!(byte, 0x7f | 0xc2 | 0xe2 | 0xef)) || matches!(byte, b'\n' | b'\t') {
+        if !may_begin_refused(byte) {
             continue;
         }
         let Some(c) = text[offset..].chars().next() else { break };

@@ -19,6 +19,6 @@ mod syntax;
 pub mod tree;
 
 pub use decode::{Key, Raw, decode};
-pub use gate::{Gated, LARGEST_FILE, gate, inspect};
+pub use gate::{Gated, LARGEST_FILE, certain, gate, inspect};
 pub use locate::{At, Part, Place, key_end, locate};
 pub use quote::{plain_or_quoted, quote};

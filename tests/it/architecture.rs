@@ -60,6 +60,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "services::Observed",
             "services::ServiceError",
             "stores::StoreError",
+            "stores::Wanted",
         ],
     ),
     (
@@ -72,7 +73,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("tls", &[]),
     ("psrp", &["secret", "tls"]),
     ("stores", &["model", "name", "plan::Cause", "plan::Change", "plan::policy", "psrp", "secret", "tls"]),
-    ("services", &["model", "name", "plan::policy", "psrp", "secret", "tls"]),
+    ("services", &["diagnostic::is_invisible", "model", "name", "plan::policy", "psrp", "secret", "tls"]),
     (
         "settings",
         &[

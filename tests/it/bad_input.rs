@@ -218,3 +218,52 @@ fn a_service_command_that_does_not_exist_is_named() {
     let doctor = world.popgate(["doctor"]).ends_with(1);
     assert!(doctor.stdout.contains("no-such-program"), "{}", doctor.stdout);
 }
+
+#[test]
+fn a_state_directory_that_cannot_be_used_is_named_with_a_remedy() {
+    let world = world();
+    world.write("file", "");
+    for (state, says) in [
+        ("file", "something else of that name"),
+        ("file/below", "something else"),
+        ("/proc/state", "that can be made"),
+    ] {
+        let ran = world.popgate(["--state", state, "apply", "--yes"]).ends_with(1);
+        assert!(ran.stderr.contains(says) && ran.stderr.contains("--state"), "{state}: {}", ran.stderr);
+        // Root may write anywhere but here.
+        let ran = world.popgate(["--state", state, "history"]);
+        assert!(ran.code == Some(0) || ran.stderr.contains("--state"), "{state}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_state_directory_that_may_not_be_entered_is_named_with_a_remedy_and_nothing_is_written() {
+    let world = world();
+    let _apply = world.popgate(["apply", "--yes"]).success();
+    let before = world.read("state/journal-000001");
+    desire(&world, 20, &[3]);
+    let mode = |mode| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(world.path("state"), mode).unwrap();
+    };
+    mode(0);
+    // In a user name space without any mapping even root is nobody in particular.
+    let nobody = |args: &[&str]| {
+        let mut command = world.command(crate::world::require("unshare"));
+        command.arg("--user").arg(env!("CARGO_BIN_EXE_popgate")).args(args);
+        world.run(command, "").ends_with(1).stderr
+    };
+    for args in [
+        &["apply", "--yes"][..],
+        &["run"],
+        &["plan"],
+        &["status"],
+        &["history"],
+        &["suspend", "--reason", "x"],
+    ] {
+        let said = nobody(args);
+        assert!(said.contains("state") && said.contains("as root or as the"), "{args:?}: {said}");
+    }
+    mode(0o700);
+    assert_eq!((world.read("state/journal-000001"), disabled(&world).as_str()), (before, ""));
+}

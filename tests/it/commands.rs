@@ -230,3 +230,69 @@ fn a_result_that_cannot_be_written_is_an_error_and_a_closed_pipe_is_none() {
         assert_eq!(world.read("code"), "0\n", "{command}");
     }
 }
+
+#[test]
+fn one_target_is_one_target_for_every_command() {
+    let world = two_targets();
+    for command in
+        [&["plan"][..], &["status"], &["history"], &["get"], &["restart"], &["doctor"], &["validate"]]
+    {
+        let ran = world.popgate([command, &["--target", "nobody"]].concat()).ends_with(64);
+        assert!(
+            ran.stderr.contains("no target `nobody`") && ran.stderr.contains("the targets are"),
+            "{}",
+            ran.stderr
+        );
+    }
+    let _apply = world.popgate(["apply", "--yes", "--restart", "defer"]).ends_with(9);
+    let targets: Vec<String> = json(&world.popgate(["status", "--format", "json"]).stdout)["targets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|target| target["name"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(targets.len(), 2);
+    let one = world.popgate(["--target", &targets[0], "status", "--format", "json"]).success().stdout;
+    assert_eq!(json(&one)["targets"].as_array().unwrap().len(), 1, "{one}");
+    assert_eq!(json(&one)["services"][0]["owed"].as_array().unwrap().len(), 1, "its service stays: {one}");
+}
+
+#[test]
+fn a_person_who_restarts_by_hand_is_told_how_to_say_so_and_only_for_the_target_that_was_chosen() {
+    let world = World::new();
+    for (name, state) in [("one", "1"), ("two", "1")] {
+        let sql = format!(
+            "CREATE TABLE mailbox (username TEXT PRIMARY KEY, pop3 INTEGER); INSERT INTO mailbox VALUES ('a@x.test', {state});"
+        );
+        let mut command = world.command(crate::world::require("sqlite3"));
+        command.arg(format!("{name}.db"));
+        let _made = world.run(command, &sql).success();
+        world.write(&format!("{name}/a.yaml"), "pop3:\n  a@x.test: disabled\n");
+    }
+    let target = |name: &str| {
+        format!(
+            "  {name}: {{desired: {name}, store: {{type: sqlite, path: {name}.db, table: mailbox, key: username, \
+             access: {{columns: [pop3], enabled: 1, disabled: 0}}}}, service: {{type: manual, instructions: [\"restart {name}\"]}}}}\n"
+        )
+    };
+    world.write(
+        "popgate.yaml",
+        format!("version: 1\nstate: state\ntargets:\n{}{}", target("one"), target("two")),
+    );
+    let ran = world.popgate(["--target", "one", "apply", "--yes"]).ends_with(9);
+    assert!(ran.stderr.contains("do it by hand, and `popgate restart --done` settles it"), "{}", ran.stderr);
+    let done = |name: &str| world.popgate(["--target", name, "restart", "--done"]).success().stdout;
+    assert_eq!((done("two").as_str(), done("one").as_str()), ("no restart is owed\n", "1 settled\n"));
+    assert_eq!(world.popgate(["restart"]).success().stdout, "no restart is owed\n");
+}
+
+#[test]
+fn resuming_what_was_not_suspended_says_so_with_a_daemon_and_without() {
+    let world = two_targets();
+    assert_eq!(world.popgate(["resume"]).success().stdout, "nothing was suspended\n");
+    let _nothing = world.popgate(["suspend", "--reason", " "]).ends_with(64);
+    let _suspended = world.popgate(["suspend", "--reason", "CHG-1"]).success();
+    assert_eq!(world.popgate(["resume"]).success().stdout, "resumed\n");
+    let history = world.popgate(["history", "--limit", "0"]).success().stdout;
+    assert!(history.starts_with("2 events before that"), "{history}");
+}

@@ -35,8 +35,9 @@ enum Shows {
 struct Died;
 
 struct History {
-    world: World,
+    // Before its world, so that the log is still there when a failed test shows it.
     daemon: Daemon,
+    world: World,
     deaths: u32,
 }
 

@@ -3,6 +3,7 @@
 mod client;
 #[cfg(feature = "kerberos")]
 mod kerberos;
+mod program;
 mod store;
 
 use popgate::psrp::{Auth, Client, Endpoint};

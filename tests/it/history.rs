@@ -1,5 +1,6 @@
 //! `history`, `history --verify` and `get --as-of` on a journal that real commands wrote.
 
+use popgate::daemon::crash::SEGMENT_VARIABLE;
 use popgate::journal::entry::Record;
 use popgate::journal::read_all;
 use serde_json::Value;
@@ -47,6 +48,24 @@ fn history_says_who_changed_what_when_and_why() {
 }
 
 #[test]
+fn history_names_who_ran_it_behind_sudo_and_without_a_user_in_the_environment() {
+    let id = std::process::Command::new("id").arg("-un").output().unwrap();
+    let me = String::from_utf8(id.stdout).unwrap().trim().to_owned();
+    for (sudo, by) in [(None, format!("by {me}, ")), (Some("carla"), format!("by carla (as {me}), "))] {
+        let mut world = World::new();
+        users(&world, 20);
+        settings(&world, SOON);
+        desire(&world, 20, &[3]);
+        if let Some(person) = sudo {
+            world.env("SUDO_USER", person);
+        }
+        let _apply = world.popgate(["apply", "--yes"]).success();
+        let text = world.popgate(["history"]).success().stdout;
+        assert!(text.contains(&by), "{by}:\n{text}");
+    }
+}
+
+#[test]
 fn history_of_one_user_holds_only_that_users_changes_and_the_limit_says_what_is_left_out() {
     let world = three_batches();
     let of = |user: &str| json(&world, &["history", "--user", user])["events"].as_array().unwrap().clone();
@@ -78,6 +97,86 @@ fn verify_finds_one_changed_byte_in_the_journal() {
     let ran = world.popgate(["history", "--verify"]).ends_with(1);
     assert!(ran.stderr.contains("journal-000001") && ran.stderr.contains("checksum"), "{}", ran.stderr);
     let _ran = world.popgate(["history"]).ends_with(1);
+}
+
+/// Four batches, each in a segment of its own or in several.
+fn rotated() -> (World, Vec<String>) {
+    let mut world = World::new();
+    world.env("USER", "anna");
+    world.env(SEGMENT_VARIABLE, "1500");
+    users(&world, 20);
+    settings(&world, SOON);
+    for off in [&[3][..], &[3, 4], &[4], &[4, 5]] {
+        desire(&world, 20, off);
+        let _apply = world.popgate(["apply", "--yes"]).success();
+    }
+    let mut segments: Vec<String> = std::fs::read_dir(world.path("state"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("journal-"))
+        .collect();
+    segments.sort();
+    assert!(segments.len() >= 4, "{segments:?}");
+    (world, segments)
+}
+
+#[test]
+fn history_goes_back_over_every_segment() {
+    let (world, segments) = rotated();
+    let batches = |args: &[&str]| -> Vec<u64> {
+        let events = json(&world, &[&["history"], args].concat())["events"].as_array().unwrap().clone();
+        let batches = events.iter().filter(|event| event["kind"] == "batch");
+        batches.map(|event| event["batch"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(batches(&[]), [4, 3, 2, 1]);
+    assert_eq!(batches(&["--user", "u3@x.test"]), [3, 1], "the first stands in the oldest segment");
+    let found = json(&world, &["history", "--verify"]);
+    assert_eq!(found["segments"], segments.len());
+    let first = read_all::<Record>(&world.path("state")).unwrap();
+    let first = first.iter().find(|line| matches!(line.record, Record::End { .. })).unwrap().at.to_string();
+    let rows = json(&world, &["get", "u3@x.test", "--as-of", &first]);
+    assert_eq!(rows[0]["state"], "disabled", "{rows}");
+    // Bindings, approvals and debts of old segments are in the head of the newest.
+    let _same = world.popgate(["plan", "--detailed-exitcode"]).success();
+    let status = world.popgate(["status"]).success().stdout;
+    assert!(status.contains("it reported success"), "the proof that settled the last restart:\n{status}");
+}
+
+#[test]
+fn verify_finds_damage_in_any_segment_and_a_segment_that_is_gone() {
+    let (world, segments) = rotated();
+    let path = |name: &str| format!("state/{name}");
+    for name in &segments {
+        let text = world.read(&path(name));
+        let at = text.find("x.test").unwrap_or(text.len() / 2);
+        let mut bytes = text.clone().into_bytes();
+        bytes[at] ^= 1;
+        // A line after it makes the damage more than a torn tail.
+        world.write(&path(name), &bytes);
+        let ran = world.popgate(["history", "--verify"]);
+        let torn = name == segments.last().unwrap() && !text[at..].trim_end().contains('\n');
+        if !torn {
+            assert_eq!(ran.code, Some(1), "{name}: {ran:?}");
+            assert!(ran.stderr.contains(name) && ran.stderr.contains("line "), "{}", ran.stderr);
+        }
+        world.write(&path(name), &text);
+    }
+    let _whole = world.popgate(["history", "--verify"]).success();
+
+    let second = world.read(&path(&segments[1]));
+    std::fs::remove_file(world.path(path(&segments[1]))).unwrap();
+    let ran = world.popgate(["history", "--verify"]).ends_with(1);
+    assert!(ran.stderr.contains(&segments[2]) && ran.stderr.contains("predecessor"), "{}", ran.stderr);
+    // Work goes on all the same: the newest segment holds all that the next batch needs.
+    desire(&world, 20, &[5]);
+    let _apply = world.popgate(["apply", "--yes"]).success();
+    world.write(&path(&segments[1]), second);
+    let _whole = world.popgate(["history", "--verify"]).success();
+
+    // The oldest ones may be archived elsewhere.
+    std::fs::remove_file(world.path(path(&segments[0]))).unwrap();
+    let _rest = world.popgate(["history", "--verify"]).success();
+    let _rest = world.popgate(["history"]).success();
 }
 
 #[test]

@@ -37,11 +37,21 @@ fn a_hangup_brings_new_settings_into_force_and_says_what_is_different() {
         "    refresh: 2s\n",
         "    refresh: 2s\n    guards: {max_disable: {percent: 0, always_allow: 1}}\n",
     );
+    let changed = "guards.max_disable was `5 % or 10`, is `0 % or 1`";
+    assert!(world.popgate(["plan"]).success().stdout.contains(changed), "the daemon knows nothing of it yet");
     daemon.signal("HUP");
     daemon.wait_for("The new settings are in force: target default: other guards.");
     desire(&world, 20, &[3, 4]);
     daemon.wait_for("blocked by max_disable (2, limit 1)");
+    assert!(daemon.log().contains("under a changed policy: guards.max_disable 5 % or 10 → 0 % or 1"));
     assert_eq!(disabled(&world), "", "the new guard holds");
+    assert!(!world.popgate(["plan"]).stdout.contains(changed), "a plan was made true under it");
+    // As long as a plan waits, everybody who looks at it is told under which new rules it does.
+    replace(&world, "    refresh: 2s\n", "    refresh: 2s\n    on_blocked: all\n");
+    daemon.signal("HUP");
+    daemon.wait_for("under a changed policy: on_blocked enable → all; plan");
+    let ran = world.popgate(["plan"]).ends_with(4);
+    assert!(ran.stdout.contains("on_blocked was `enable`, is `all`"), "{}", ran.stdout);
     let id = plan_id(&world);
     let _approved = world.popgate(["approve", &id, "--reason", "the socket is still there"]).success();
     wait_until("the restart", || (restarts(&world) == 1).then_some(()));
@@ -50,6 +60,14 @@ fn a_hangup_brings_new_settings_into_force_and_says_what_is_different() {
     assert_eq!(daemon.stop(), Some(143));
     let _verified = world.popgate(["history", "--verify"]).success();
     assert!(world.read("state/journal-000001").contains("\"command\":\"reload\""));
+    assert!(!world.popgate(["plan"]).stdout.contains("the policy is another one"), "now it is the usual one");
+    let history = world.popgate(["history", "--format", "json"]).success().stdout;
+    assert!(history.contains("on_blocked: enable → all"), "{history}");
+    let history = world.popgate(["history"]).success().stdout;
+    assert!(
+        history.contains("ran target default under another policy (guards.max_disable: 5 % or 10 →"),
+        "{history}"
+    );
 }
 
 #[test]
@@ -90,6 +108,40 @@ fn a_service_that_owes_a_restart_cannot_be_taken_out_of_the_settings() {
     wait_until("the other service", || world.path("others").exists().then_some(()));
     assert_eq!(restarts(&world), 1);
     assert_eq!(daemon.stop(), Some(143));
+}
+
+#[test]
+fn a_restart_that_a_service_owes_is_not_lost_with_its_name_in_the_settings() {
+    let world = World::new();
+    users(&world, 20);
+    desire(&world, 20, &[3]);
+    settings(&world, SOON);
+    replace(&world, "[./restart]", "[./restrat]");
+    let failed = world.popgate(["apply", "--yes"]).ends_with(8);
+    assert!(failed.stderr.contains("there is no program `./restrat`"), "{}", failed.stderr);
+    // The obvious remedy makes it another service: who knows whether it is the same one?
+    replace(&world, "[./restrat]", "[./restart]");
+    let told = "the settings do not name this service any more";
+    let status = world.popgate(["status"]).success().stdout;
+    assert!(status.contains("1 restart owed") && status.contains(told), "{status}");
+    let again = world.popgate(["apply", "--yes"]).ends_with(8);
+    assert!(again.stderr.contains(told), "{}", again.stderr);
+    let _restart = world.popgate(["restart"]).ends_with(8);
+    let mut daemon = world.start(["run"]);
+    daemon.wait_for("A restart of restrat is owed, and nobody will do it");
+    daemon.wait_for("nothing to change");
+    let status = world.popgate(["status"]).success().stdout;
+    assert!(status.starts_with("not converged: 1 restart owed") && status.contains(told), "{status}");
+    let asked = world.popgate(["restart"]).ends_with(9);
+    assert!(asked.stderr.contains(told), "{}", asked.stderr);
+    let _wait = world.popgate(["status", "--wait", "--timeout", "1"]).ends_with(1);
+    let _done = world.popgate(["restart", "--done"]).success();
+    converges(&world);
+    assert_eq!(daemon.stop(), Some(143));
+    assert!(
+        !world.popgate(["status"]).success().stdout.contains("restrat"),
+        "nothing is owed by it any more"
+    );
 }
 
 fn events(world: &World) -> Vec<Value> {

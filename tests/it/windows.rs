@@ -1,6 +1,7 @@
 //! Windows and expiry with the running daemon, whose wall clock begins where the test says.
 
 use jiff::Timestamp;
+use popgate::daemon::clock::AHEAD_VARIABLE;
 use popgate::journal::entry::Record;
 use popgate::journal::read_all;
 
@@ -126,6 +127,147 @@ fn an_end_of_access_is_announced_and_comes_in_time() {
     assert_eq!(daemon.log().matches("ends within").count(), 3, "each once:\n{}", daemon.log());
     let begun = find(&world, |record| matches!(record, Record::Batch { .. }).then_some(())).unwrap().0;
     assert!(begun >= moment("2026-06-01T00:00:00Z"), "{begun}");
+}
+
+#[test]
+fn a_daemon_that_starts_again_repeats_no_warning_and_still_gives_the_next_one() {
+    let mut world = World::new();
+    users(&world, 20);
+    desire(&world, 20, &[]);
+    let text = world.read("desired-state/users.yaml");
+    let ends = "u2@x.test: {access: enabled, until: 2026-06-02}";
+    world.write("desired-state/users.yaml", text.replace("u2@x.test: enabled", ends));
+    settings(&world, SOON);
+    let mut warned = |now: &str| {
+        world.env("POPGATE_NOW", now);
+        let mut daemon = world.start(["run"]);
+        wait_until("the first plan", || world.popgate(["status", "--wait"]).code.filter(|code| *code == 0));
+        assert_eq!(daemon.stop(), Some(143));
+        let log = daemon.log();
+        let lines =
+            log.lines().filter_map(|line| line.split_once("ends within ").map(|(_, end)| end.to_owned()));
+        lines.collect::<Vec<_>>()
+    };
+    assert_eq!(warned("2026-05-25T12:00:00Z"), ["14 days: u2@x.test (last day 2026-06-02)"]);
+    assert_eq!(warned("2026-05-25T13:00:00Z"), [""; 0]);
+    assert_eq!(warned("2026-05-31T12:00:00Z"), ["3 days: u2@x.test (last day 2026-06-02)"]);
+    assert_eq!(warned("2026-05-31T12:10:00Z"), [""; 0]);
+    assert_eq!(warned("2026-06-02T12:00:00Z"), ["a day: u2@x.test (last day 2026-06-02)"]);
+    assert_eq!(warned("2026-06-02T12:10:00Z"), [""; 0]);
+}
+
+/// A clock that a test sets while the daemon runs.
+fn with_clock(now: &str, entry: &str) -> (World, Daemon) {
+    let mut world = World::new();
+    world.env("POPGATE_NOW", now);
+    world.write("ahead", "0");
+    world.env(AHEAD_VARIABLE, world.path("ahead").display().to_string());
+    users(&world, 20);
+    desire(&world, 20, &[]);
+    let text = world.read("desired-state/users.yaml");
+    world.write("desired-state/users.yaml", text.replace("u1@x.test: enabled", entry));
+    settings(&world, SOON);
+    let daemon = world.start(["run"]);
+    wait_until("the first reconcile", || world.popgate(["status", "--wait"]).code.filter(|code| *code == 0));
+    (world, daemon)
+}
+
+#[test]
+fn a_clock_that_jumps_by_days_ends_nobody_s_access_without_an_approval() {
+    let (world, mut daemon) =
+        with_clock("2026-05-04T12:00:00Z", "u1@x.test: {access: enabled, until: 2026-06-30}");
+    world.write("ahead", format!("{}", 365 * 24 * 3600));
+    daemon.wait_for("blocked by clock (1, limit 0)");
+    desire(&world, 20, &[3]);
+    let text = world.read("desired-state/users.yaml");
+    let entry = "u1@x.test: {access: enabled, until: 2026-06-30}";
+    world.write("desired-state/users.yaml", text.replace("u1@x.test: enabled", entry));
+    wait_until("the restart", || (restarts(&world) == 1).then_some(()));
+    assert_eq!(disabled(&world), "u3@x.test", "everything else goes on");
+    assert_eq!(daemon.stop(), Some(143));
+
+    // The clock is right again; the journal still knows the wrong time, and nobody knows which is which.
+    world.write("ahead", "0");
+    let mut daemon = world.start(["run"]);
+    daemon.wait_for("blocked by clock (1, limit 0)");
+    let ran = world.popgate(["plan"]).ends_with(4);
+    assert!(ran.stdout.contains("clock tripped"), "{}", ran.stdout);
+    let doctor = world.popgate(["doctor"]).ends_with(1).stdout;
+    assert!(doctor.contains("more than a day ahead of the clock"), "{doctor}");
+    assert_eq!(disabled(&world), "u3@x.test");
+    let id = crate::daemon::plan_id(&world);
+    let _approved = world.popgate(["approve", &id, "--reason", "it did end"]).success();
+    wait_until("the end of access", || (disabled(&world) == "u1@x.test u3@x.test").then_some(()));
+    assert_eq!(daemon.stop(), Some(143));
+}
+
+#[test]
+fn a_clock_that_is_set_by_hours_only_moves_an_end_of_access_and_back_moves_nothing() {
+    let entry = "u1@x.test: {access: enabled, until: 2026-05-04}";
+    let (world, mut daemon) = with_clock("2026-05-04T12:00:00Z", entry);
+    world.write("ahead", format!("{}", 13 * 3600));
+    wait_until("the end of access", || (disabled(&world) == "u1@x.test").then_some(()));
+    wait_until("the restart", || (restarts(&world) == 1).then_some(()));
+    world.write("ahead", "0");
+    let _looked = world.popgate(["reconcile"]).success();
+    wait_until("calm", || world.popgate(["status", "--wait"]).code.filter(|code| *code == 0));
+    assert_eq!(disabled(&world), "u1@x.test", "time never runs back");
+    assert_eq!(daemon.stop(), Some(143));
+    let _none = world.popgate(["plan", "--detailed-exitcode"]).success();
+    let lines = read_all::<Record>(&world.path("state")).unwrap();
+    assert!(lines.is_sorted_by_key(|line| line.at), "no record is from before its predecessor");
+}
+
+/// A world in Berlin, where the clocks are set forward on 29 March and back on 25 October 2026.
+fn in_berlin(now: &str, more: &str) -> (World, Daemon) {
+    let (world, mut daemon) = at(now, more);
+    assert_eq!(daemon.stop(), Some(143));
+    let text = world.read("popgate.yaml");
+    world.write("popgate.yaml", text + "timezone: Europe/Berlin\n");
+    let daemon = world.start(["run"]);
+    wait_until("the first reconcile", || world.popgate(["status", "--wait"]).code.filter(|code| *code == 0));
+    (world, daemon)
+}
+
+#[test]
+fn a_window_that_begins_in_the_hour_that_is_left_out_opens_after_it() {
+    let window = "    windows: [{allow: restarts, at: \"02:30-04:00\"}]";
+    let (world, mut daemon) = in_berlin("2026-03-29T00:59:48Z", window);
+    desire(&world, 20, &[3]);
+    wait_until("the write", || (disabled(&world) == "u3@x.test").then_some(()));
+    let status = world.popgate(["status"]).success().stdout;
+    assert!(status.contains("due 2026-03-29 03:00:00"), "{status}");
+    wait_until("the restart", || (restarts(&world) == 1).then_some(()));
+    assert_eq!(daemon.stop(), Some(143));
+    let begun = find(&world, |record| matches!(record, Record::Restart { .. }).then_some(())).unwrap().0;
+    assert!(begun >= moment("2026-03-29T01:00:00Z"), "{begun}");
+}
+
+#[test]
+fn a_window_is_closed_between_the_two_times_that_a_clock_shows_the_same_hour() {
+    // 02:00-02:59 comes twice; a window that ended before comes again.
+    let window = "    windows: [{allow: restarts, at: \"02:00-02:01\"}]";
+    let (world, mut daemon) = in_berlin("2026-10-25T00:59:48Z", window);
+    desire(&world, 20, &[3]);
+    wait_until("the write", || (disabled(&world) == "u3@x.test").then_some(()));
+    assert_eq!(restarts(&world), 0, "the first time it is over");
+    wait_until("the restart", || (restarts(&world) == 1).then_some(()));
+    assert_eq!(daemon.stop(), Some(143));
+    let begun = find(&world, |record| matches!(record, Record::Restart { .. }).then_some(())).unwrap().0;
+    assert!(begun >= moment("2026-10-25T01:00:00Z"), "{begun}");
+}
+
+#[test]
+fn the_last_day_of_access_has_twenty_five_hours_when_the_clocks_are_set_back() {
+    let (world, mut daemon) = in_berlin("2026-10-25T22:59:48Z", "");
+    let text = world.read("desired-state/users.yaml");
+    let ends = "u1@x.test: {access: enabled, until: 2026-10-25}";
+    world.write("desired-state/users.yaml", text.replace("u1@x.test: enabled", ends));
+    daemon.wait_for("ends within a day: u1@x.test");
+    wait_until("the end", || (disabled(&world) == "u1@x.test").then_some(()));
+    assert_eq!(daemon.stop(), Some(143));
+    let begun = find(&world, |record| matches!(record, Record::Batch { .. }).then_some(())).unwrap().0;
+    assert!(begun >= moment("2026-10-25T23:00:00Z"), "{begun}");
 }
 
 fn entry_without_end(n: u32) -> String {

@@ -124,7 +124,7 @@ impl Check {
 
     /// The store's answer, as it was before anything could spoil it.
     pub(crate) fn read(&mut self, target: &str, live: Option<&Live>) {
-        let live = live.map(|live| live.iter().map(|one| (one.id.clone(), one.clone())).collect());
+        let live = live.map(|live| live.iter().map(|one| (one.account_id(), one.to_account())).collect());
         self.of(target).live = live;
     }
 

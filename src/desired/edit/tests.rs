@@ -251,10 +251,10 @@ proptest! {
         let new = read(files(&[("a.yaml", &edit.after)])).unwrap();
         let entry = new.get(name).unwrap();
         prop_assert_eq!((entry.access, entry.until), (wish.access, wish.until));
-        let kept = old.get(name).and_then(|entry| entry.reason.clone());
-        prop_assert_eq!(&entry.reason, &wish.reason.clone().or(kept));
+        let kept = old.get(name).and_then(|entry| entry.reason);
+        prop_assert_eq!(entry.reason, wish.reason.as_deref().or(kept));
         prop_assert_eq!(new.len(), old.len() + usize::from(old.get(name).is_none()));
-        prop_assert!(old.iter().all(|other| fold(&other.name) == fold(name) || new.get(&other.name) == Some(other)));
+        prop_assert!(old.iter().all(|other| fold(other.name) == fold(name) || new.get(other.name) == Some(other)));
         for comment in ["# top", "# users", "# flow", "# before", "# behind", "# bottom"] {
             let count = |text: &str| text.matches(&format!("{comment}{}", if windows { "\r\n" } else { "\n" })).count();
             prop_assert_eq!(count(&edit.after), count(&text), "{} in\n{}\n->\n{}", comment, text, edit.after);

@@ -324,7 +324,7 @@ proptest! {
         let column = 21 + u32::try_from(key.len() - key.trim_start_matches(' ').len()).unwrap();
         let text = format!("# {padding}\npop3: {{x: disabled, {key}: enabled}}\n");
         if let Ok(desired) = read(files(&[("a.yaml", &text)])) {
-            for entry in desired.iter().filter(|entry| &*entry.name != "x") {
+            for entry in desired.iter().filter(|entry| entry.name != "x") {
                 let origin = desired.origin(entry);
                 prop_assert_eq!((origin.line, origin.column), (2, column), "{}", text);
             }

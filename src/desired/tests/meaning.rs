@@ -1,10 +1,12 @@
 //! What a directory means.
 
 use jiff::civil::date;
+use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
 
 use super::super::*;
 use super::{files, good};
+use crate::model::Access;
 
 #[test]
 fn the_short_form_and_the_map_form_are_understood() {
@@ -13,11 +15,11 @@ fn the_short_form_and_the_map_form_are_understood() {
          scanner-3@contoso.example:\n    access: enabled\n    until: 2099-12-31\n    reason: CHG-1234 legacy \
          scanner\n  1: enabled\n  'null': disabled\n  ~: enabled\n",
     );
-    let names: Vec<&str> = desired.iter().map(|entry| &*entry.name).collect();
+    let names: Vec<&str> = desired.iter().map(|entry| entry.name).collect();
     assert_eq!(names, ["1", "alice@contoso.example", "John Smith", "null", "scanner-3@contoso.example", "~"]);
     let scanner = desired.get("SCANNER-3@contoso.example").unwrap();
     assert_eq!(scanner.until, Some(date(2099, 12, 31)));
-    assert_eq!(scanner.reason.as_deref(), Some("CHG-1234 legacy scanner"));
+    assert_eq!(scanner.reason, Some("CHG-1234 legacy scanner"));
     assert_eq!(desired.get("alice@contoso.example").unwrap().access, Access::Disabled);
     assert_eq!(desired.get("nobody"), None);
 }
@@ -99,7 +101,8 @@ fn until_is_the_last_day_of_access() {
 #[test]
 fn a_day_that_does_not_begin_at_midnight_begins_when_it_begins() {
     let entry = |until| Entry { name: "a".into(), access: Access::Enabled, until: Some(until), reason: None };
-    let expires = |until, zone| entry(until).expires_at(&TimeZone::get(zone).unwrap()).unwrap().to_string();
+    let expires =
+        |until, zone| entry(until).borrowed().expires_at(&TimeZone::get(zone).unwrap()).unwrap().to_string();
     // Clocks went from 23:59:59 straight to 01:00.
     assert_eq!(expires(date(2018, 11, 3), "America/Sao_Paulo"), "2018-11-04T03:00:00Z");
     // The first of two midnights.

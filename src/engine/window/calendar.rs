@@ -61,6 +61,19 @@ impl Calendar {
         Some(SignedDuration::from_secs(i64::from(minutes) * 60) - into_minute)
     }
 
+    /// Says when it is open.
+    pub(super) fn in_words(&self) -> String {
+        if self.edges.is_empty() {
+            return if self.starts_open { "always" } else { "never" }.to_owned();
+        }
+        // Opening and closing take turns; what the first edge closes was opened by the last one.
+        let closes = if self.edges[0] == 0 { !self.starts_open } else { self.starts_open };
+        let skip = usize::from(closes);
+        let turns: Vec<u16> = self.edges.iter().copied().cycle().skip(skip).take(self.edges.len()).collect();
+        let spans = turns.chunks_exact(2).map(|span| format!("{} to {}", shown(span[0]), shown(span[1])));
+        spans.collect::<Vec<_>>().join(", ")
+    }
+
     /// Tells whether it is open in no minute at all.
     pub(super) fn never(&self) -> bool {
         self.edges.is_empty() && !self.starts_open
@@ -74,6 +87,11 @@ fn mark(minutes: &mut [bool], window: &Window) {
             minutes[usize::from((midnight + minute) % WEEK)] = true;
         }
     }
+}
+
+fn shown(minute: u16) -> String {
+    let day = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"][usize::from(minute / DAY % 7)];
+    format!("{day} {:02}:{:02}", minute % DAY / 60, minute % 60)
 }
 
 fn minute_of_week(shown: DateTime) -> u16 {

@@ -99,6 +99,20 @@ fn windows_that_cancel_out_never_open() {
 }
 
 #[test]
+fn a_week_is_said_in_words() {
+    let words = |windows: &[Window]| Windows::new(windows, TimeZone::UTC).in_words(Kind::Restarts);
+    let restarts = [Kind::Restarts];
+    assert_eq!(words(&[]), "always");
+    assert_eq!(words(&[window(Verdict::Deny, &restarts, "00:00-24:00", Days::EVERY)]), "never");
+    let nights = allow("22:00-02:00", &[Weekday::Sunday, Weekday::Tuesday]);
+    assert_eq!(words(&[nights]), "tue 22:00 to wed 02:00, sun 22:00 to mon 02:00");
+    let monday = allow("00:00-24:00", &[Weekday::Monday]);
+    assert_eq!(words(&[monday]), "mon 00:00 to tue 00:00");
+    let but_monday = window(Verdict::Deny, &restarts, "00:00-24:00", [Weekday::Monday].into_iter().collect());
+    assert_eq!(words(&[but_monday]), "tue 00:00 to mon 00:00");
+}
+
+#[test]
 fn windows_that_mean_the_same_are_equal() {
     let one = Windows::new(&[allow("22:00-02:00", &[])], TimeZone::UTC);
     let two = Windows::new(

@@ -185,3 +185,20 @@ fn what_operators_did_stands_between_the_batches() {
         .collect();
     assert_eq!(who, [("ann".to_owned(), "outage".to_owned()), ("bob".to_owned(), String::new())]);
 }
+
+#[test]
+fn a_changed_policy_is_told_once_also_over_the_beginning_of_a_segment() {
+    let rules = |limit: &str| BTreeMap::from([("guards.max_changes".to_owned(), limit.to_owned())]);
+    let policy =
+        |limit: &str| Record::Policy { target: "mail".to_owned(), by: "ann".to_owned(), rules: rules(limit) };
+    let mut ledger = crate::journal::fold::Ledger::default();
+    ledger.apply(1, moment(0), &policy("5"));
+    let lines =
+        lines(vec![Record::State { ledger: Box::new(ledger) }, policy("5"), policy("9"), policy("9")]);
+    let told = tell(&lines);
+    let [Event::Operator { by, what, .. }] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(
+        (by.as_str(), what.as_str()),
+        ("ann", "ran target mail under another policy (guards.max_changes: 5 → 9)")
+    );
+}

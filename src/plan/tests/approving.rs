@@ -70,8 +70,11 @@ fn an_approval_expires_after_a_day() {
 fn a_plan_knows_only_its_own_ids() {
     let world = wave();
     let plan = world.plan();
-    assert_eq!(plan.approvable(&plan.id).unwrap().len(), 20);
-    assert_eq!(plan.approvable(&PlanId::from_text("0123456789ab")), None);
+    let of = |id: &PlanId| plan.approve(id, "jo", "why", world.now);
+    let approval = of(&plan.id).unwrap();
+    assert_eq!((approval.changes.len(), approval.by.as_str(), approval.reason.as_str()), (20, "jo", "why"));
+    let other = PlanId::from_text("0123456789ab");
+    assert_eq!(of(&other), Err(NotApproved::Unknown(other.clone())));
 }
 
 #[test]
@@ -79,7 +82,8 @@ fn an_approval_of_another_target_s_plan_names_another_id() {
     let mut world = wave();
     let here = world.plan();
     world.policy.target = "elsewhere".to_owned();
-    assert_eq!(world.plan().approvable(&here.id), None);
+    let elsewhere = world.plan().approve(&here.id, "jo", "why", world.now);
+    assert_eq!(elsewhere, Err(NotApproved::Unknown(here.id)));
 }
 
 #[test]
@@ -94,4 +98,25 @@ fn approving_part_of_a_doubted_plan_does_not_lift_the_doubt() {
     let plan = world.plan();
     assert_eq!(tripped(&plan), ["shrunk_live"]);
     assert_eq!(plan.admitted().map(|planned| planned.change.account.as_str()).collect::<Vec<_>>(), ["off-0"]);
+}
+
+#[test]
+fn a_plan_for_which_nothing_waits_takes_no_approval() {
+    let plan = World::new("a: enabled").with("a", &[], ON).plan();
+    assert_eq!(plan.approve(&plan.id, "jo", "why", plan.generated_at), Err(NotApproved::Nothing(plan.id)));
+}
+
+/// Nothing is to be written, and still a guard doubts what it read.
+#[test]
+fn an_approval_without_changes_covers_only_what_was_doubted() {
+    let mut world = World::new("a: enabled").with("a", &[], ON).with_many("more", 9, &ON);
+    world.memory.counts = Some(Counts { total: 20, ..Counts::default() });
+    let plan = world.plan();
+    assert_eq!((tripped(&plan), plan.changes.len()), (vec!["shrunk_live"], 0));
+    world = world.approve(&plan, &plan.id);
+    assert_eq!(tripped(&world.plan()), NONE);
+    let other = World { desired: listing("b: enabled"), ..world.clone() }.plan();
+    assert_eq!((tripped(&other), other.id), (vec!["shrunk_live"], plan.id.clone()), "another desired state");
+    let fewer = world.without("more-3").plan();
+    assert_eq!((tripped(&fewer), fewer.id), (vec!["shrunk_live"], plan.id), "fewer accounts than approved");
 }

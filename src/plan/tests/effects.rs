@@ -53,3 +53,41 @@ fn what_is_not_effective_yet_is_a_note_of_every_plan() {
     world.memory.not_effective = vec![note.clone()];
     assert_eq!(world.plan().notes, [note]);
 }
+
+#[test]
+fn a_policy_that_is_not_the_one_of_the_last_batch_is_a_note_for_each_rule() {
+    let mut world = one_of_each();
+    assert_eq!(world.plan().notes, [], "nobody knows what it was");
+    world.memory.rules = Some(world.policy.rules());
+    assert_eq!(world.plan().notes, []);
+    world.policy.guards.max_disable.percent = 50;
+    world.policy.unlisted = Unlisted::Disable;
+    let hours = "22:00-02:00".parse().unwrap();
+    let window = Window { verdict: Allowed::Allow, kinds: [Kind::Writes].into(), days: Days::EVERY, hours };
+    world.policy.windows = Windows::new(&[window], TimeZone::UTC);
+    let told: Vec<String> = world
+        .plan()
+        .notes
+        .into_iter()
+        .map(|note| match note {
+            Note::PolicyChanged(rule) => format!("{}: {} → {}", rule.rule, rule.was, rule.now),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told[..2], ["guards.max_disable: 5 % or 10 → 50 % or 10", "unlisted: keep → disable"]);
+    assert!(
+        told[2].starts_with("windows for writes: always → mon 22:00 to tue 02:00, tue 22:00"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_rule_that_another_version_does_not_know_was_not_changed_by_anybody() {
+    let mut world = one_of_each();
+    let mut rules = world.policy.rules();
+    rules.remove("on_blocked");
+    rules.insert("of the future".to_owned(), "x".to_owned());
+    world.memory.rules = Some(rules);
+    assert_eq!(world.plan().notes, []);
+}

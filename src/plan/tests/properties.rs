@@ -127,8 +127,8 @@ proptest! {
             };
             prop_assert!(!matches!(account.state, State::Unreadable(_)), "unreadable");
             prop_assert!(!account.state.is(change.to), "already so");
-            prop_assert_eq!(&account.state, &change.from);
-            let names = || account.aliases.iter().chain([&account.name]);
+            prop_assert_eq!(account.state, &change.from);
+            let names = || account.aliases().chain([account.name]);
             prop_assert!(!globs.iter().any(|glob| names().any(|name| glob.matches(name))), "ignored or protected");
             let named = world.desired.iter().any(|entry| names().any(|name| fold(name) == *entry.name));
             prop_assert!(named || world.policy.unlisted == Unlisted::Disable, "unlisted and kept");

@@ -4,15 +4,16 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Serialize, Serializer};
 
+use super::super::shown::Unlisted;
 use super::super::text::{self, Places};
 use crate::model::{Access, AccountId, Origin, Severity};
 use crate::plan::policy::Action;
 use crate::plan::{Blocked, BlockedBecause, Due, Effect, Held, HeldBecause, Note, Plan, Planned, Verdict};
 
 /// A sequence that is made while it is written.
-pub(super) struct Each<F>(F);
+pub(in super::super) struct Each<F>(F);
 
-pub(super) fn each<I: Iterator<Item: Serialize>, F: Fn() -> I>(items: F) -> Each<F> {
+pub(in super::super) fn each<I: Iterator<Item: Serialize>, F: Fn() -> I>(items: F) -> Each<F> {
     Each(items)
 }
 
@@ -241,8 +242,25 @@ impl<'a> NoteRow<'a> {
                 row.names = names;
                 "not_effective"
             }
+            Note::PolicyChanged(changed) => {
+                row.name = Some(&changed.rule);
+                "policy_changed"
+            }
         };
         row
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct UnlistedRow<'a> {
+    account: &'a str,
+    name: &'a str,
+    state: &'static str,
+}
+
+impl<'a> UnlistedRow<'a> {
+    pub(super) fn new(one: &'a Unlisted) -> Self {
+        Self { account: one.account.as_str(), name: &one.name, state: one.state.word() }
     }
 }
 

@@ -9,13 +9,20 @@ pub fn schema() -> Value {
         "title": "popgate plan",
         "description": "What popgate would change and why. A minor version adds fields, a major one breaks: \
             ignore fields you do not know, refuse a major version you do not know.",
-        "oneOf": [{ "$ref": "#/$defs/plan" }, { "$ref": "#/$defs/several" }],
+        "oneOf": [
+            { "$ref": "#/$defs/plan" },
+            { "$ref": "#/$defs/several" },
+            { "$ref": "#/$defs/problems" },
+        ],
         "$defs": {
             "several": object(&[
                 ("format_version", reference("format_version")),
                 ("targets", array(&reference("plan"))),
             ]),
             "plan": plan(),
+            "problems": problems(),
+            "unlisted": unlisted(),
+            "exit_code": { "type": "integer", "minimum": 0, "maximum": 255 },
             "format_version": {
                 "type": "string",
                 "pattern": "^1\\.[0-9]+$",
@@ -68,9 +75,56 @@ fn plan() -> Value {
         ("notes", array(&reference("note"))),
         ("guards", array(&reference("guard"))),
         ("effects", array(&reference("effect"))),
-        ("exit_code", json!({ "type": "integer", "minimum": 0, "maximum": 255 })),
+        (
+            "only",
+            described(
+                nullable("string"),
+                "The pattern of `--only`: lists and their counts leave other users out. Null for the whole plan.",
+            ),
+        ),
+        (
+            "unlisted",
+            json!({
+                "anyOf": [array(&reference("unlisted")), { "type": "null" }],
+                "description": "With `--show-unlisted`: the accounts that no entry names, those with POP3 first.",
+            }),
+        ),
+        ("exit_code", reference("exit_code")),
         ("exit_reason", text()),
     ])
+}
+
+/// What there is instead of a plan when none could be made, and what `validate` prints.
+fn problems() -> Value {
+    let mut diagnostic = vec![
+        ("code", json!({ "type": "string", "pattern": "^POP[0-9]{3}$" })),
+        ("title", text()),
+        ("severity", one_of(&["note", "warning", "error"])),
+        ("message", text()),
+        ("path", described(nullable("string"), "From the root of the repository.")),
+    ];
+    let spot = [("line", reference("line")), ("column", reference("column"))];
+    let width = ("width", json!({ "type": ["integer", "null"], "minimum": 1 }));
+    let mut label = vec![("path", text()), ("message", text()), width.clone()];
+    label.extend(spot.clone());
+    diagnostic.extend(spot);
+    diagnostic.extend([width, ("help", nullable("string")), ("labels", array(&object(&label)))]);
+    object(&[
+        ("format_version", reference("format_version")),
+        (
+            "users",
+            described(or_null(&reference("count")), "How many are listed; null where no plan was made."),
+        ),
+        ("files", or_null(&reference("count"))),
+        ("diagnostics", described(array(&object(&diagnostic)), "What is wrong with the files.")),
+        ("error", or_null(&object(&[("message", text()), ("help", nullable("string"))]))),
+        ("exit_code", reference("exit_code")),
+        ("exit_reason", text()),
+    ])
+}
+
+fn unlisted() -> Value {
+    object(&[("account", text()), ("name", text()), ("state", reference("state"))])
 }
 
 fn change() -> Value {
@@ -126,7 +180,17 @@ fn blocked() -> Value {
 
 fn note() -> Value {
     let mut fields = vec![
-        ("kind", one_of(&["missing", "unreadable", "released", "first_contact", "not_effective"])),
+        (
+            "kind",
+            one_of(&[
+                "missing",
+                "unreadable",
+                "released",
+                "first_contact",
+                "not_effective",
+                "policy_changed",
+            ]),
+        ),
         ("severity", one_of(&["note", "warning"])),
         ("message", text()),
         ("name", nullable("string")),

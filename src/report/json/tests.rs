@@ -1,8 +1,12 @@
 use serde_json::{Value, json};
 
-use super::super::sample::{at, crowded, effect, empty, ordinary, planned, view, with_changes};
+use super::super::problems::Problems;
+use super::super::sample::{at, crowded, effect, empty, ordinary, planned, view, with_changes, written};
+use super::super::text::View;
 use super::*;
-use crate::model::{Access, State};
+use crate::desired::Desired;
+use crate::diagnostic::{Diagnostic, Label, Lines, codes};
+use crate::model::{Access, AccountId, State};
 use crate::plan::policy::Action;
 use crate::plan::{Cause, Due, Effect};
 
@@ -69,6 +73,8 @@ fn the_fields_are_those_of_the_contract() {
             "notes",
             "guards",
             "effects",
+            "only",
+            "unlisted",
             "exit_code",
             "exit_reason"
         ]
@@ -169,6 +175,30 @@ fn every_plan_obeys_the_schema() {
         }
         let several: Value = serde_json::from_str(&text(&varied())).unwrap();
         assert_eq!(problems(&schema, &several), [""; 0]);
+    }
+}
+
+#[test]
+fn a_part_of_a_plan_and_what_stopped_one_obey_the_schema_too() {
+    let unlisted = Unlisted { account: AccountId::new("7"), name: "z@x".to_owned(), state: State::Mixed };
+    let extent = Extent { concise: false, only: Some(("*@x".to_owned(), 3)), unlisted: Some(vec![unlisted]) };
+    let (plan, view, desired) = (crowded(), View { extent, ..view() }, Desired::default());
+    let one = Shown { plan: &plan, desired: &desired, view: &view };
+    let document: Value =
+        serde_json::from_str(&written(|out| shown(&[one], 4, "a guard tripped", out))).unwrap();
+    assert_eq!(document["only"], "*@x");
+    assert_eq!(document["unlisted"], json!([{ "account": "7", "name": "z@x", "state": "mixed" }]));
+    let found = [Diagnostic::error(codes::ACCESS_WORD, "on")
+        .at(Label::spot("a.yaml", Lines::new("a").spot("a", 0..1)))
+        .at(Label::file("b.yaml"))];
+    let failed =
+        Problems { failure: Some(("x", None)), seen: Some((1, 2)), ..Problems::of(&found, 3, "invalid") };
+    for schema in [schema(), closed(schema())] {
+        assert_eq!(problems(&schema, &document), [""; 0]);
+        for stopped in [failed, Problems::of(&[], 0, "success")] {
+            let document = serde_json::from_str(&written(|out| stopped.json(out))).unwrap();
+            assert_eq!(problems(&schema, &document), [""; 0]);
+        }
     }
 }
 

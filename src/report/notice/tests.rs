@@ -129,16 +129,22 @@ fn an_invalid_desired_state_says_how_many_problems() {
         labels: Vec::new(),
         help: None,
     };
-    let invalid =
-        |count| Notice::Invalid { target: "default".to_owned(), diagnostics: vec![problem.clone(); count] };
+    let invalid = |count, in_force| Notice::Invalid {
+        target: "default".to_owned(),
+        in_force,
+        diagnostics: vec![problem.clone(); count],
+    };
     assert_eq!(
-        sentence(&invalid(3)),
+        sentence(&invalid(3, true)),
         (
             Level::Error,
             "target default: the desired state has 3 problems, the last good one stays in force".to_owned()
         )
     );
-    assert!(sentence(&invalid(1)).1.contains("1 problem,"));
+    assert_eq!(
+        sentence(&invalid(1, false)).1,
+        "target default: the desired state has 1 problem, and there was none before it: nothing is written"
+    );
 }
 
 #[test]

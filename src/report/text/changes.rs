@@ -57,7 +57,15 @@ fn name(planned: &Planned) -> String {
 }
 
 /// Why, until when, and in the administrator's words.
-fn why(planned: &Planned) -> String {
+pub(in super::super) fn why(planned: &Planned) -> String {
+    match &planned.reason {
+        Some(reason) => format!("{}, reason: {}", cause(planned), harmless(reason)),
+        None => cause(planned),
+    }
+}
+
+/// Why, and until when.
+pub(in super::super) fn cause(planned: &Planned) -> String {
     let until = planned.until.map(|until| format!("`until {until}`")).unwrap_or_default();
     let mut why = match &planned.change.cause {
         Cause::Listed(_) => "listed".to_owned(),
@@ -70,9 +78,6 @@ fn why(planned: &Planned) -> String {
     }
     if planned.change.from == State::Missing {
         why.push_str(", created in the store");
-    }
-    if let Some(reason) = &planned.reason {
-        why = format!("{why}, reason: {}", harmless(reason));
     }
     why
 }

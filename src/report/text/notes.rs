@@ -6,7 +6,7 @@ use super::super::harmless::{cut, harmless};
 use super::super::words::{counted, counted_as, names};
 use super::{Places, View, approve, left_alone};
 use crate::model::{Access, Severity, State};
-use crate::plan::{Blocked, BlockedBecause, Guard, HeldBecause, Note, Plan};
+use crate::plan::{Blocked, BlockedBecause, ChangedRule, Guard, HeldBecause, Note, Plan};
 
 /// The longest text of a store that a line repeats, in characters.
 const LONGEST: usize = 500;
@@ -168,6 +168,14 @@ pub(in super::super) fn note(note: &Note, plan: &Plan, places: Places<'_>) -> (S
                 "not effective yet, because a restart of {} is owed: {} may still use POP3",
                 harmless(service),
                 names(users.iter().map(String::as_str))
+            ),
+        ),
+        Note::PolicyChanged(ChangedRule { rule, was, now }) => (
+            Severity::Note,
+            format!(
+                "the policy is another one than for the last batch: {rule} was `{}`, is `{}`",
+                cut(was, LONGEST),
+                cut(now, LONGEST)
             ),
         ),
     }

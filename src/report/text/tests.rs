@@ -278,6 +278,11 @@ fn nothing_that_others_write_steers_the_terminal_or_starts_a_line() {
             }
             Note::Released { name, .. } => name.clone_from(&evil),
             Note::FirstContact => {}
+            Note::PolicyChanged(rule) => {
+                for text in [&mut rule.rule, &mut rule.was, &mut rule.now] {
+                    text.clone_from(&evil);
+                }
+            }
             Note::NotEffective { service, names } => {
                 service.clone_from(&evil);
                 *names = vec![evil.clone()];

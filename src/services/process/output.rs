@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::Echo;
+use crate::diagnostic::is_invisible;
 
 /// A longer line is logged in pieces.
 const LINE: usize = 4096;
@@ -104,18 +105,20 @@ impl Lines {
     }
 }
 
-/// Returns foreign text without anything that could act on a terminal or look like another line.
+/// Returns foreign text with everything spelled out that could act on a terminal, look like another line or hide.
 pub(in crate::services) fn printable(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes)
-        .chars()
-        .map(|c| match c {
-            '\t' => ' ',
-            // Bidirectional overrides and isolates, and the line separators that are no control characters.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' => '\u{fffd}',
-            c if c.is_control() => '\u{fffd}',
-            c => c,
-        })
-        .collect()
+    let text = String::from_utf8_lossy(bytes);
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\t' => out.push(' '),
+            // The line separators are no control characters.
+            '\u{2028}' | '\u{2029}' => out.extend(c.escape_unicode()),
+            c if c.is_control() || is_invisible(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// Returns the last lines of an output as one line, short enough for an error message.
@@ -138,8 +141,8 @@ mod tests {
 
     #[test]
     fn foreign_text_cannot_act_on_a_terminal() {
-        assert_eq!(printable(b"a\x1b[31mb\rc\td\xff"), "a\u{fffd}[31mb\u{fffd}c d\u{fffd}");
-        assert_eq!(printable("a\u{202e}b\u{2028}c".as_bytes()), "a\u{fffd}b\u{fffd}c");
+        assert_eq!(printable(b"a\x1b[31mb\rc\td\xff"), "a\\u{1b}[31mb\\u{d}c d\u{fffd}");
+        assert_eq!(printable("a\u{202e}b\u{2028}c".as_bytes()), r"a\u{202e}b\u{2028}c");
     }
 
     #[test]

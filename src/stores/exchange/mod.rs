@@ -152,8 +152,8 @@ impl Reader for ExchangeStore {
         self.organisation.endpoint.auth.username().map(str::to_owned)
     }
 
-    fn controllers(&self) -> BTreeMap<String, String> {
-        self.known().controllers.clone()
+    fn looks_up(&self) -> bool {
+        true
     }
 }
 

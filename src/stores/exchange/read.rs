@@ -8,7 +8,7 @@ use super::client::{controller_failed, ended, whole};
 use super::verdict::{Caution, Verdict};
 use super::wire::{self, Asking, Mailbox};
 use super::{ExchangeStore, Scope};
-use crate::model::{Fault, Live};
+use crate::model::{Fault, Live, Servers};
 use crate::name::fold;
 use crate::psrp::{Ending, Session};
 use crate::stores::{StoreError, Wanted};
@@ -61,7 +61,10 @@ async fn read_in(store: &ExchangeStore, session: &mut Session, wanted: &Wanted) 
         let names = more.get(&mailbox.guid).cloned().unwrap_or_default();
         mailbox.account(netbios, names)
     });
-    Live::new(accounts.collect()).map_err(|twice| {
+    let servers =
+        Servers { by_domain: controllers.clone(), replication: store.organisation.replication_wait };
+    let live = Live::new(accounts.collect()).map(|live| live.answered_by(servers));
+    live.map_err(|twice| {
         Failed::Store(StoreError {
             what: twice.to_string(),
             fault: Fault::TRANSIENT,

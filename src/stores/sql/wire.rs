@@ -3,10 +3,11 @@
 //! SQL databases are loose about types: a flag may come as `1`, `'1'`, `1.0` or a blob. Equal is what is equal as
 //! a number or as a text; everything else is unreadable and never guessed.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::{SqlValue, Table};
-use crate::model::{Access, Account, AccountId, State};
+use crate::model::{Access, LiveBuilder, State};
 
 /// One cell of a row, borrowed from the database.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,8 +33,12 @@ pub(super) struct Nameless {
     pub(super) holds: String,
 }
 
-/// Turns one row of [`super::text::select`] into an account.
-pub(super) fn account<'a>(table: &Table, cell: impl Fn(usize) -> Cell<'a>) -> Result<Account, Nameless> {
+/// Takes one row of [`super::text::select`] as an account. Nothing is copied but into the list of all accounts.
+pub(super) fn account<'a>(
+    table: &Table,
+    cell: impl Fn(usize) -> Cell<'a>,
+    accounts: &mut LiveBuilder,
+) -> Result<(), Nameless> {
     let Some(key) = name(&table.key, cell(0))? else {
         return Err(Nameless { column: table.key.clone(), holds: "NULL".to_owned() });
     };
@@ -49,7 +54,8 @@ pub(super) fn account<'a>(table: &Table, cell: impl Fn(usize) -> Cell<'a>) -> Re
         aliases.extend(name(column, cell(position))?.filter(|alias| !alias.is_empty()));
     }
     let state = state(table, (1..=columns).map(cell));
-    Ok(Account { id: AccountId::new(key.as_str()), name: shown.unwrap_or(key), aliases, state })
+    accounts.push(&key, shown.as_deref().unwrap_or(&key), aliases.iter().map(|alias| &**alias), state);
+    Ok(())
 }
 
 /// Tells what the access columns of one row say together.
@@ -124,13 +130,13 @@ impl fmt::Display for Cell<'_> {
 }
 
 /// Reads a name: a text, or a whole number shown as one; NULL is none.
-fn name(column: &str, cell: Cell<'_>) -> Result<Option<String>, Nameless> {
+fn name<'a>(column: &str, cell: Cell<'a>) -> Result<Option<Cow<'a, str>>, Nameless> {
     let unnamed = || Nameless { column: column.to_owned(), holds: cell.to_string() };
     match cell {
         Cell::Null => Ok(None),
-        Cell::Integer(number) => Ok(Some(number.to_string())),
+        Cell::Integer(number) => Ok(Some(number.to_string().into())),
         Cell::Text(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(Some(text.to_owned())),
+            Ok(text) => Ok(Some(text.into())),
             Err(_) => Err(unnamed()),
         },
         Cell::Real(_) | Cell::Blob(_) => Err(unnamed()),
@@ -164,6 +170,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::Account;
 
     fn mailbox(enabled: SqlValue, disabled: SqlValue) -> Table {
         Table {
@@ -249,7 +256,10 @@ mod tests {
     }
 
     fn read(table: &Table, cells: &[Cell<'_>]) -> Result<Account, Nameless> {
-        account(table, |at| cells[at])
+        let mut accounts = LiveBuilder::default();
+        account(table, |at| cells[at], &mut accounts)?;
+        let live = accounts.finish().unwrap();
+        Ok(live.iter().next().unwrap().to_account())
     }
 
     #[test]

@@ -38,6 +38,7 @@ async fn a_status_arrives_whole_and_is_the_latest() {
             }],
             settled: Vec::new(),
             unready: vec![(instance, "port 110 is closed".to_owned())],
+            unknown: false,
         }],
         suspended: Some(Suspension { by: "a".to_owned(), reason: String::new(), since: at, until: Some(at) }),
         journal: Some("disk full".to_owned()),

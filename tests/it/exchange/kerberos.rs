@@ -85,7 +85,6 @@ fn a_keytab_opens_exchange_over_tls() {
 fn over_plain_http_everything_is_sealed_also_with_the_boundary_of_exchange() {
     let double = Exchange::start(&scenario(&[]));
     applies(&double, &format!("{}, {}", url(&double, "http"), keytab(&double)), None);
-    assert!(double.events("sealed").len() + 1 > 0);
 }
 
 #[test]

@@ -46,7 +46,7 @@ async fn a_commit_that_a_reader_holds_up_has_written_nothing() {
     reader.execute_batch("BEGIN; SELECT * FROM mailbox").unwrap();
     assert_eq!(world.store.write(&disable("a")).await, [TRANSIENT]);
     reader.execute_batch("COMMIT").unwrap();
-    assert!(world.store.read().await.unwrap().iter().all(|account| account.state == ENABLED));
+    assert!(world.store.read().await.unwrap().iter().all(|account| *account.state == ENABLED));
     assert_eq!(world.store.write(&disable("a")).await, [Outcome::Done]);
 }
 
@@ -65,7 +65,7 @@ async fn a_database_that_can_only_be_read_is_read_and_denied() {
     drop(file);
     assert_eq!(world.store.read().await.unwrap().len(), 1);
     assert_eq!(world.store.write(&disable("a")).await, [Outcome::NotApplied(Fault::Denied)]);
-    assert_eq!(world.store.read().await.unwrap().iter().next().unwrap().state, ENABLED);
+    assert_eq!(*world.store.read().await.unwrap().iter().next().unwrap().state, ENABLED);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use popgate::model::{Access, Account, AccountId, Fault, Outcome, Severity, State};
+use popgate::model::{Access, Account, AccountId, AccountRef, Fault, Outcome, Severity, State};
 use popgate::stores::sql::sqlite::open;
 use popgate::stores::sql::{SqlValue, Table};
 use popgate::stores::{Reader as _, StoreError, Writer as _};
@@ -71,7 +71,7 @@ async fn names_come_from_key_name_and_aliases_within_the_filter() {
     };
     let expected =
         [account("7", "Bob", &["bob@x"], Access::Enabled), account("9", "9", &["12"], Access::Disabled)];
-    assert_eq!(live.iter().cloned().collect::<Vec<_>>(), expected);
+    assert_eq!(live.iter().map(AccountRef::to_account).collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]

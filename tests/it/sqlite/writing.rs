@@ -239,7 +239,7 @@ async fn two_stores_on_one_file_race_and_every_change_is_done_once() {
     assert_eq!(done(&one) + done(&two), 300);
     assert!(one.iter().chain(&two).all(|outcome| matches!(outcome, Outcome::Done | Outcome::Already)));
     assert_eq!(
-        world.store.read().await.unwrap().get(&AccountId::new("user7")).unwrap().state,
+        *world.store.read().await.unwrap().get(&AccountId::new("user7")).unwrap().state,
         State::Is(Access::Disabled)
     );
 }

@@ -33,6 +33,7 @@ pub(crate) fn require(program: &str) -> PathBuf {
         "psql" | "initdb" | "pg_ctl" => "postgresql",
         "slapd" | "slapadd" => "slapd ldap-utils",
         "ps" | "pgrep" => "procps",
+        "script" => "bsdutils",
         other => other,
     };
     panic!("this test needs `{program}`, which is not installed: apt-get install --yes {packages}");

@@ -55,7 +55,7 @@ impl History {
                 let kept = self.disk.keep(&target, &desired, &retain);
                 self.answer(ticket, Duration::ZERO, Answer::Kept(kept));
             }
-            Effect::ReadLive { ticket, target } => {
+            Effect::ReadLive { ticket, target, .. } => {
                 let live = self.read_live(&target);
                 self.answer(ticket, Duration::ZERO, Answer::Live(live));
             }
@@ -141,7 +141,8 @@ impl History {
                 };
                 Account { state, ..account.clone() }
             };
-            return Ok(Live::new(live.iter().map(turned).collect()).expect("ids are unique"));
+            return Ok(Live::new(live.iter().map(|one| turned(&one.to_account())).collect())
+                .expect("ids are unique"));
         }
         if self.bug == Some(Bug::UnknownIsAbsent) {
             let told = |account: &Account| match &account.state {
@@ -149,7 +150,9 @@ impl History {
                 _ => account.clone(),
             };
             let whole = live.unwrap_or_else(|_| store.read_part(&mut self.random));
-            return Ok(Live::new(whole.iter().map(told).collect()).expect("ids are unique"));
+            return Ok(
+                Live::new(whole.iter().map(|one| told(&one.to_account())).collect()).expect("ids are unique")
+            );
         }
         live
     }

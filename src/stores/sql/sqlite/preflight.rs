@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, Result};
 use super::permissions::User;
 use super::shape::{self, Shape};
 use super::{connect, fault, read};
-use crate::model::{Account, Finding, Live, State};
+use crate::model::{AccountRef, Finding, Live, State};
 use crate::stores::StoreError;
 use crate::stores::sql::Table;
 
@@ -102,18 +102,17 @@ fn table_findings(
              which is slower",
         ));
     }
-    let accounts = read::accounts(connection, table)?;
-    values(table, accounts, findings)
+    values(table, &read::accounts(connection, table)?, findings);
+    Ok(())
 }
 
-fn values(table: &Table, accounts: Vec<Account>, findings: &mut Vec<Finding>) -> Result<(), StoreError> {
-    let live = read::in_order(table, accounts)?;
+fn values(table: &Table, live: &Live, findings: &mut Vec<Finding>) {
     let counts = live.counts(|_| true);
     let summary = format!(
         "{} accounts: {} enabled, {} disabled, {} mixed, {} unreadable",
         counts.total, counts.enabled, counts.disabled, counts.mixed, counts.unreadable
     );
-    findings.push(match first_unreadable(&live) {
+    findings.push(match first_unreadable(live) {
         Some((account, reason)) => Finding::warning(
             format!("{summary}; the first unreadable one is {}: {reason}", account.name),
             "set these columns to one of the values for enabled and disabled, or correct the values in the settings",
@@ -123,11 +122,10 @@ fn values(table: &Table, accounts: Vec<Account>, findings: &mut Vec<Finding>) ->
         }
         None => Finding::ok(summary),
     });
-    Ok(())
 }
 
-fn first_unreadable(live: &Live) -> Option<(&Account, &String)> {
-    live.iter().find_map(|account| match &account.state {
+fn first_unreadable(live: &Live) -> Option<(AccountRef<'_>, &String)> {
+    live.iter().find_map(|account| match account.state {
         State::Unreadable(reason) => Some((account, reason)),
         _ => None,
     })

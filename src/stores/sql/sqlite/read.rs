@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
 
 use super::shape::{self, Shape};
 use super::{connect, fault};
-use crate::model::{Account, Live};
+use crate::model::{Live, LiveBuilder};
 use crate::stores::StoreError;
 use crate::stores::sql::wire::{self, Cell, Nameless};
 use crate::stores::sql::{Table, invalid, text};
@@ -14,30 +14,20 @@ use crate::stores::sql::{Table, invalid, text};
 pub(super) fn live(table: &Table) -> Result<Live, StoreError> {
     table.check()?;
     let Some(connected) = connect::reading(table)? else { return Ok(Live::default()) };
-    let accounts = accounts(&connected.connection, table)?;
+    let live = accounts(&connected.connection, table)?;
     if !connected.is_current(table) {
         return Err(connect::replaced(table));
     }
-    in_order(table, accounts)
+    Ok(live)
 }
 
-/// Puts the accounts in order; two of one key are an error.
-pub(super) fn in_order(table: &Table, accounts: Vec<Account>) -> Result<Live, StoreError> {
-    Live::new(accounts).map_err(|twice| {
-        invalid(
-            format!("{twice} (column `{}` in {})", table.key, table.path.display()),
-            "name a column under `key` that tells accounts apart, or leave the others out with `where`",
-        )
-    })
-}
-
-/// Reads every account. popgate's own table may be missing, as before the first write.
-pub(super) fn accounts(connection: &Connection, table: &Table) -> Result<Vec<Account>, StoreError> {
+/// Reads every account; two of one key are an error. popgate's own table may be missing, as before the first write.
+pub(super) fn accounts(connection: &Connection, table: &Table) -> Result<Live, StoreError> {
     let explained = |error| fault::explain(table, "reading", &error);
     let transaction =
         Transaction::new_unchecked(connection, TransactionBehavior::Deferred).map_err(explained)?;
     let Some(shape) = shape::of(&transaction, table).map_err(explained)? else {
-        return if table.create { Ok(Vec::new()) } else { Err(shape::no_table(&transaction, table)) };
+        return if table.create { Ok(Live::default()) } else { Err(shape::no_table(&transaction, table)) };
     };
     shape.fits(table)?;
     let mut statement = transaction
@@ -45,13 +35,17 @@ pub(super) fn accounts(connection: &Connection, table: &Table) -> Result<Vec<Acc
         .map_err(|error| unprepared(table, &error))?;
     let row_number = table.all_columns().count();
     let mut rows = statement.query([]).map_err(explained)?;
-    let mut accounts = Vec::new();
+    let mut accounts = LiveBuilder::default();
     while let Some(row) = rows.next().map_err(explained)? {
-        let account = wire::account(table, |column| cell(row, column))
+        wire::account(table, |column| cell(row, column), &mut accounts)
             .map_err(|nameless| unnamed(table, &shape, &nameless, cell(row, row_number)))?;
-        accounts.push(account);
     }
-    Ok(accounts)
+    accounts.finish().map_err(|twice| {
+        invalid(
+            format!("{twice} (column `{}` in {})", table.key, table.path.display()),
+            "name a column under `key` that tells accounts apart, or leave the others out with `where`",
+        )
+    })
 }
 
 /// Borrows one cell. A statement is read only by the positions it was made with, so none is out of range.

@@ -1,0 +1,281 @@
+//! One file, read on its own.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use jiff::civil::Date;
+
+use super::check::{self, Checked, Found, Problem};
+use super::{EntryRef, SourceFile, plain};
+use crate::diagnostic::{Diagnostic, Label, Lines, MOST_SHOWN, Spot};
+use crate::model::Access;
+use crate::yaml::{self, At, Place, Raw};
+
+/// One file as it was read, good or not. Opaque; a clone is cheap.
+#[derive(Clone)]
+pub struct Parsed(pub(super) Arc<File>);
+
+impl Parsed {
+    /// Returns the file that it was read from.
+    pub fn source(&self) -> &SourceFile {
+        &self.0.source
+    }
+}
+
+/// One file and what it lists.
+pub(super) struct File {
+    pub(super) source: SourceFile,
+    /// The length of a byte order mark; offsets count from behind it.
+    mark: usize,
+    listed: Vec<Listed>,
+    /// What entries have besides, in order of their positions.
+    details: Vec<(u32, Detail)>,
+    pub(super) problems: Vec<Diagnostic>,
+    lines: OnceLock<Lines>,
+}
+
+/// An entry: where it stands, and what almost all of them say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Listed {
+    /// Where its name begins, a quote included.
+    pub(super) offset: u32,
+    /// The length of its name.
+    pub(super) length: u16,
+    pub(super) access: Access,
+    pub(super) form: Form,
+}
+
+/// How an entry is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// The name stands in the text, and the access is all it says.
+    Plain,
+    /// The same, behind a quote.
+    Quoted,
+    /// A detail says the rest.
+    Detailed,
+}
+
+/// What few entries have.
+#[derive(Debug, PartialEq, Eq)]
+struct Detail {
+    /// The name, unless it stands in the text as it is.
+    name: Option<Box<str>>,
+    until: Option<Date>,
+    reason: Option<Box<str>>,
+}
+
+/// Reads one file. Its problems, if it has any, are told by [`super::assemble`].
+pub fn parse(source: SourceFile) -> Parsed {
+    let mut file = File {
+        mark: mark(&source.bytes),
+        listed: plain::entries(&source.bytes).unwrap_or_default(),
+        details: Vec::new(),
+        problems: Vec::new(),
+        lines: OnceLock::new(),
+        source,
+    };
+    if file.listed.is_empty() {
+        let SourceFile { path, bytes } = std::mem::take(&mut file.source);
+        file.decode(&path, &bytes);
+        file.source = SourceFile { path, bytes };
+    }
+    file.listed.shrink_to_fit();
+    Parsed(Arc::new(file))
+}
+
+/// Reads a file with the full decoder, whatever its shape, for comparison.
+#[cfg(test)]
+pub(super) fn decoded(bytes: &[u8]) -> Result<Vec<Listed>, Vec<Diagnostic>> {
+    let source = SourceFile { path: "a.yaml".to_owned(), bytes: Vec::new() };
+    let mut file = File {
+        source,
+        mark: 0,
+        listed: Vec::new(),
+        details: Vec::new(),
+        problems: Vec::new(),
+        lines: OnceLock::new(),
+    };
+    file.decode("a.yaml", bytes);
+    if file.problems.is_empty() { Ok(file.listed) } else { Err(file.problems) }
+}
+
+impl File {
+    pub(super) fn len(&self) -> usize {
+        self.listed.len()
+    }
+
+    pub(super) fn name(&self, position: usize) -> &str {
+        let one = self.listed[position];
+        match one.form {
+            Form::Plain => self.written(one, 0),
+            Form::Quoted => self.written(one, 1),
+            Form::Detailed => self.detail(position).name.as_deref().unwrap_or_else(|| self.written(one, 0)),
+        }
+    }
+
+    pub(super) fn entry(&self, position: usize) -> EntryRef<'_> {
+        let one = self.listed[position];
+        let (until, reason) = match one.form {
+            Form::Plain | Form::Quoted => (None, None),
+            Form::Detailed => {
+                let detail = self.detail(position);
+                (detail.until, detail.reason.as_deref())
+            }
+        };
+        EntryRef { name: self.name(position), access: one.access, until, reason }
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = EntryRef<'_>> {
+        (0..self.len()).map(|position| self.entry(position))
+    }
+
+    /// Iterates over the entries that say more than an access.
+    pub(super) fn detailed(&self) -> impl Iterator<Item = EntryRef<'_>> {
+        self.details.iter().map(|(position, _)| self.entry(*position as usize))
+    }
+
+    /// Returns where an entry begins.
+    pub(super) fn offset(&self, position: usize) -> usize {
+        self.listed[position].offset as usize
+    }
+
+    /// Returns line and column of an entry.
+    pub(super) fn position(&self, position: usize) -> (u32, u32) {
+        self.lines().position(self.text(), self.offset(position))
+    }
+
+    pub(super) fn lines(&self) -> &Lines {
+        self.lines.get_or_init(|| Lines::new(self.valid()))
+    }
+
+    /// Returns the whole text, which costs a look at all of it; nothing of one that is no text.
+    pub(super) fn valid(&self) -> &str {
+        std::str::from_utf8(self.text()).unwrap_or_default()
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.source.bytes[self.mark..]
+    }
+
+    fn written(&self, one: Listed, quote: usize) -> &str {
+        let start = one.offset as usize + quote;
+        let name = &self.text()[start..start + usize::from(one.length)];
+        std::str::from_utf8(name).expect("a name was found in a valid text")
+    }
+
+    fn detail(&self, position: usize) -> &Detail {
+        let found = self.details.binary_search_by_key(&position, |(position, _)| *position as usize);
+        &self.details[found.expect("an entry of this form has a detail")].1
+    }
+
+    fn decode(&mut self, path: &str, bytes: &[u8]) {
+        let gated = yaml::inspect(path, bytes);
+        self.problems.extend(gated.problems);
+        let Some(text) = gated.text else { return };
+        let raw = match yaml::decode(path, text) {
+            Ok(raw) => raw,
+            Err(found) => {
+                self.problems.extend(found);
+                return;
+            }
+        };
+        let Checked { found, problems: unplaced } = check::check(&raw);
+        if !unplaced.is_empty() {
+            self.problems.extend(place(path, text, &raw, unplaced));
+        }
+        let mut unknown = Vec::new();
+        self.listed.reserve(found.len());
+        for (position, found) in (0..).zip(found) {
+            self.list(text, position, found, &mut unknown);
+        }
+        self.locate_keys(text, &unknown);
+    }
+
+    fn list(&mut self, text: &str, position: u32, found: Found<'_>, unknown: &mut Vec<(At, u32)>) {
+        let Found { name, access, until, reason, key } = found;
+        let offset = key.unwrap_or_else(|at| {
+            unknown.push((at, position));
+            0
+        });
+        let plain = until.is_none() && reason.is_none();
+        let stands = |quote| text.get(offset as usize + quote..).is_some_and(|rest| rest.starts_with(&*name));
+        let length =
+            u16::try_from(name.len()).ok().filter(|_| unknown.last().is_none_or(|(_, at)| *at != position));
+        let form = match length {
+            Some(_) if plain && stands(0) => Form::Plain,
+            Some(_) if plain && stands(1) => Form::Quoted,
+            _ => Form::Detailed,
+        };
+        if form == Form::Detailed {
+            let name = (length.is_none() || !stands(0)).then(|| Cow::into_owned(name).into());
+            self.details.push((position, Detail { name, until, reason }));
+        }
+        self.listed.push(Listed { offset, length: length.unwrap_or_default(), access, form });
+    }
+
+    /// Finds the offsets of names that are written with escapes.
+    fn locate_keys(&mut self, text: &str, unknown: &[(At, u32)]) {
+        if unknown.is_empty() {
+            return;
+        }
+        let lines = Lines::new(text);
+        let wanted: Vec<At> = unknown.iter().map(|(at, _)| at.clone()).collect();
+        debug_assert!(wanted.is_sorted());
+        for (place, (_, position)) in yaml::locate(text, &wanted).into_iter().zip(unknown) {
+            if let Some(Place { start: (line, column), .. }) = place {
+                self.listed[*position as usize].offset =
+                    u32::try_from(lines.offset(text, line, column)).unwrap_or(0);
+            }
+        }
+    }
+}
+
+/// Looks up where the problems of one file are.
+fn place(path: &str, text: &str, raw: &Raw<'_>, problems: Vec<Problem>) -> impl Iterator<Item = Diagnostic> {
+    let mut wanted: Vec<At> =
+        problems.iter().flat_map(|problem| problem.places.iter().map(|(at, _)| at.clone())).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let places = yaml::locate(text, &wanted);
+    let lines = Lines::new(text);
+    problems.into_iter().enumerate().map(move |(count, problem)| {
+        let mut diagnostic = Diagnostic::error(problem.code, problem.message).help(problem.help);
+        if problem.places.is_empty() {
+            diagnostic = diagnostic.at(Label::file(path));
+        }
+        for (at, message) in problem.places {
+            let place = wanted.binary_search(&at).ok().and_then(|found| places[found]);
+            let range = match place {
+                Some(Place { start, end, .. }) => {
+                    Some(lines.offset(text, start.0, start.1)..lines.offset(text, end.0, end.1))
+                }
+                // The other parser stopped before it, at a tab after a colon for instance.
+                None => raw.nearest_key(&at.path).and_then(|key| {
+                    let start = key.offset? as usize;
+                    Some(start..yaml::key_end(text, start, &key.text))
+                }),
+            };
+            let label = match range {
+                Some(range) => Label::spot(path, spot(text, &lines, range, count < MOST_SHOWN)),
+                None => Label::file(path),
+            };
+            diagnostic = diagnostic.at(label.saying(message));
+        }
+        diagnostic
+    })
+}
+
+pub(super) fn spot(text: &str, lines: &Lines, range: Range<usize>, with_source: bool) -> Spot {
+    let mut spot = lines.spot(text, range);
+    if !with_source {
+        spot.source = None;
+    }
+    spot
+}
+
+/// Returns where the text begins: after a byte order mark.
+fn mark(bytes: &[u8]) -> usize {
+    if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 }
+}

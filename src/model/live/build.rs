@@ -1,0 +1,124 @@
+//! Putting a live state together, row by row, without keeping anything of a row but its text.
+
+use std::sync::OnceLock;
+
+use super::{DuplicateAccount, Live, byte_of};
+use crate::model::{AccountId, State};
+use crate::name::{Index, same};
+
+/// Takes accounts one after the other, as a store lists them.
+#[derive(Debug)]
+pub struct LiveBuilder {
+    text: String,
+    ends: Vec<usize>,
+    firsts: Vec<u32>,
+    states: Vec<u8>,
+    unreadable: Vec<(u32, State)>,
+    in_order: bool,
+}
+
+impl Default for LiveBuilder {
+    fn default() -> Self {
+        Self {
+            text: String::new(),
+            ends: Vec::new(),
+            firsts: Vec::new(),
+            states: Vec::new(),
+            unreadable: Vec::new(),
+            in_order: true,
+        }
+    }
+}
+
+impl LiveBuilder {
+    /// Makes room for so many accounts, so that growing does not cost twice the memory for a moment.
+    #[must_use]
+    pub fn with_room_for(accounts: usize) -> Self {
+        Self { ends: Vec::with_capacity(accounts), states: Vec::with_capacity(accounts), ..Self::default() }
+    }
+
+    /// Takes one account: its canonical id, the name that a person recognises, its other names, its state.
+    ///
+    /// # Panics
+    /// When there are more than a `u32` can count.
+    pub fn push<'n>(
+        &mut self,
+        id: &str,
+        name: &str,
+        aliases: impl IntoIterator<Item = &'n str>,
+        state: State,
+    ) {
+        let position = number(self.states.len());
+        self.in_order = self.in_order && self.last_id().is_none_or(|last| last < id);
+        let first = number(self.ends.len());
+        self.name(id);
+        let mut aliases = aliases.into_iter().peekable();
+        if name != id || aliases.peek().is_some() {
+            self.name(name);
+        }
+        aliases.for_each(|alias| self.name(alias));
+        // As long as every account has one name, its number is the account's.
+        if self.firsts.is_empty() && self.ends.len() > self.states.len() + 1 {
+            self.firsts = (0..position).collect();
+        }
+        if self.ends.len() > self.states.len() + 1 || !self.firsts.is_empty() {
+            self.firsts.push(first);
+        }
+        self.states.push(byte_of(&state));
+        if matches!(state, State::Unreadable(_)) {
+            self.unreadable.push((position, state));
+        }
+    }
+
+    fn name(&mut self, name: &str) {
+        self.text.push_str(name);
+        self.ends.push(self.text.len());
+    }
+
+    /// Returns the id that was pushed last.
+    fn last_id(&self) -> Option<&str> {
+        let last = self.states.len().checked_sub(1)?;
+        let first = self.firsts.get(last).map_or(last, |first| *first as usize);
+        let start = first.checked_sub(1).map_or(0, |before| self.ends[before]);
+        Some(&self.text[start..self.ends[first]])
+    }
+
+    /// Indexes the names.
+    ///
+    /// # Errors
+    /// [`DuplicateAccount`] when two accounts have the same id.
+    pub fn finish(self) -> Result<Live, DuplicateAccount> {
+        let mut live = Live {
+            names: Index::for_names(self.ends.len()),
+            text: self.text.into(),
+            ends: self.ends.into(),
+            firsts: self.firsts.into(),
+            states: self.states,
+            unreadable: self.unreadable,
+            order: OnceLock::new(),
+            in_order: self.in_order,
+            servers: None,
+        };
+        let mut names = std::mem::replace(&mut live.names, Index::for_names(0));
+        for position in 0..live.count() {
+            let (first, last) = live.range(position);
+            let id = live.text(first);
+            // Ids compare byte by byte, names do not.
+            if names.insert(id, position, |before| live.id(before) == id).is_some() {
+                return Err(DuplicateAccount(AccountId::new(id)));
+            }
+            for at in first + 1..last {
+                let name = live.text(at);
+                if !(first..at).any(|before| same(live.text(before), name)) {
+                    names.insert(name, position, |_| false);
+                }
+            }
+        }
+        live.names = names;
+        Ok(live)
+    }
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).expect("no store has four thousand million names")
+}

@@ -1,0 +1,42 @@
+//! Some of the accounts of a store, one bit for each.
+
+use super::{AccountRef, Live};
+
+/// A set of accounts of one [`Live`].
+#[derive(Clone, Debug)]
+pub struct AccountSet {
+    bits: Box<[u64]>,
+    empty: bool,
+}
+
+impl AccountSet {
+    /// Returns an empty set.
+    pub fn of(live: &Live) -> Self {
+        Self { bits: vec![0; live.len().div_ceil(64)].into(), empty: true }
+    }
+
+    /// Adds an account of the same [`Live`]. Tells whether it was not in the set.
+    pub fn insert(&mut self, account: AccountRef<'_>) -> bool {
+        let (word, bit) = place(account);
+        let before = self.bits[word];
+        self.bits[word] |= bit;
+        self.empty = false;
+        before & bit == 0
+    }
+
+    /// Tells whether an account of the same [`Live`] is in the set.
+    pub fn contains(&self, account: AccountRef<'_>) -> bool {
+        let (word, bit) = place(account);
+        self.bits[word] & bit != 0
+    }
+
+    /// Tells whether no account is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.empty
+    }
+}
+
+fn place(account: AccountRef<'_>) -> (usize, u64) {
+    let position = account.position();
+    (position as usize / 64, 1 << (position % 64))
+}
