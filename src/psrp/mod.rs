@@ -27,6 +27,7 @@ pub mod fragment;
 mod http;
 pub mod message;
 pub mod record;
+pub mod sight;
 pub mod value;
 pub mod wsman;
 mod xml;

@@ -189,6 +189,33 @@ fn who_may_not_restart_is_told_what_to_type_and_believed_by_what_is_seen() {
 }
 
 #[test]
+fn doctor_names_what_mends_each_failure() {
+    let mut scenario = organisation();
+    scenario["hidden_parameters"] = json!(["Set-CASMailbox:PopEnabled"]);
+    scenario["hidden_cmdlets"] = json!(["exchange:Get-ServerComponentState", "jea:Restart-Service"]);
+    let double = Exchange::start(&scenario);
+    let world = world(&double, "farm.yaml");
+    let said = world.popgate(["doctor"]).ends_with(1).stdout;
+    for line in [
+        "4 mailboxes are in scope",
+        "error    the account may not use -PopEnabled of Set-CASMailbox: no role grants it",
+        "Add-RoleGroupMember \"Recipient Management\" -Member ACCOUNT",
+        "error    Exchange: the account cannot see Get-ServerComponentState",
+        "View-Only Configuration",
+        "error    EX02: the account cannot see Restart-Service",
+        "examples/exchange/jea has a role capability",
+        "ok       EX01 greets clients of POP3",
+    ] {
+        assert!(said.contains(line), "doctor does not say `{line}`:\n{said}");
+    }
+    world.write("password", "wrong");
+    let said = world.popgate(["doctor"]).ends_with(1).stdout;
+    assert!(said.contains("refuses the account (it offers Basic)"), "{said}");
+    assert_eq!(double.events("restart").len() + double.events("set").len(), 0, "doctor changes nothing");
+    assert_eq!(double.state()["open_shells"], 0);
+}
+
+#[test]
 fn the_role_shows_every_command_that_is_used_and_no_other() {
     let role = read("jea/Popgate/RoleCapabilities/Popgate.psrc");
     for command in ["Get-Service", "Restart-Service", "Get-CimInstance", "Get-Process", "Get-Date"] {
