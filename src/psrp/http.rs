@@ -20,14 +20,19 @@ use crate::tls;
 /// The largest body that is read. Servers keep to `MaxEnvelopeSize`, which is an eighth of it.
 const MOST_BODY: usize = 4 * 1024 * 1024;
 
-const SOAP: &str = "application/soap+xml;charset=UTF-8";
+pub(super) const SOAP: &str = "application/soap+xml;charset=UTF-8";
 
 /// One conversation with an endpoint.
 pub(super) struct Http {
+    wire: Wire,
+    proof: Proof,
+}
+
+/// The connection, whoever asks.
+pub(super) struct Wire {
     client: reqwest::Client,
     url: Url,
     cookies: Cookies,
-    proof: Proof,
 }
 
 /// How each request shows who asks.
@@ -36,12 +41,22 @@ enum Proof {
     None,
     /// The same header each time.
     Header(HeaderValue),
+    /// A context for each connection.
+    #[cfg(feature = "kerberos")]
+    Kerberos(Box<super::negotiate::Negotiate>),
 }
 
 /// What came back.
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) text: String,
+}
+
+impl Reply {
+    pub(super) fn new(status: StatusCode, bytes: Vec<u8>) -> Result<Self, Error> {
+        let text = String::from_utf8(bytes).map_err(|_| Error::protocol("it is no UTF-8 text"))?;
+        Ok(Self { status, text })
+    }
 }
 
 impl Http {
@@ -58,6 +73,20 @@ impl Http {
                 header.set_sensitive(true);
                 Proof::Header(header)
             }
+            #[cfg(feature = "kerberos")]
+            Auth::Kerberos { username, credential, service_host } => {
+                let url = check(endpoint)?;
+                let host =
+                    service_host.clone().unwrap_or_else(|| url.host_str().unwrap_or_default().to_owned());
+                let negotiate = super::negotiate::Negotiate::new(
+                    username.clone(),
+                    credential.clone(),
+                    host,
+                    url.scheme() != "https",
+                );
+                Proof::Kerberos(Box::new(negotiate.await?))
+            }
+            #[cfg(not(feature = "kerberos"))]
             Auth::Kerberos { .. } => return Err(no_kerberos()),
         };
         Self::with(endpoint, proof)
@@ -93,38 +122,42 @@ impl Http {
         let client = builder.build().map_err(|error| {
             Error::new(Kind::Settings, format!("setting up HTTP: {}", chain(&error)), "").in_vain()
         })?;
-        Ok(Self { client, url, cookies: Cookies::default(), proof })
+        Ok(Self { wire: Wire { client, url, cookies: Cookies::default() }, proof })
     }
 
     /// Sends an envelope and returns the whole answer.
     pub(super) async fn post(&mut self, envelope: String, patience: Duration) -> Result<Reply, Error> {
+        #[cfg(feature = "kerberos")]
+        if let Proof::Kerberos(negotiate) = &mut self.proof {
+            return negotiate.post(&mut self.wire, envelope, patience).await;
+        }
         let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(SOAP));
         if let Proof::Header(header) = &self.proof {
             headers.insert(AUTHORIZATION, header.clone());
         }
-        let response = self.send(headers, envelope.into_bytes(), patience).await?;
+        let response = self.wire.send(headers, SOAP, envelope.into_bytes(), patience).await?;
+        self.wire.refuse(&response)?;
         let status = response.status();
-        self.refuse(&response)?;
-        let bytes = body(response).await?;
-        let text = String::from_utf8(bytes).map_err(|_| Error::protocol("it is no UTF-8 text"))?;
-        Ok(Reply { status, text })
+        Reply::new(status, body(response).await?)
     }
 
     /// Asks without a name, and returns the methods by which one could give it.
     pub(super) async fn offers(&mut self, patience: Duration) -> Result<Vec<String>, Error> {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(SOAP));
-        let response = self.send(headers, Vec::new(), patience).await?;
+        let response = self.wire.send(HeaderMap::new(), SOAP, Vec::new(), patience).await?;
         Ok(offered(response.headers()))
     }
+}
 
-    async fn send(
+impl Wire {
+    /// Sends a body and returns the head of the answer.
+    pub(super) async fn send(
         &mut self,
         mut headers: HeaderMap,
+        content_type: &'static str,
         body: Vec<u8>,
         patience: Duration,
     ) -> Result<Response, Error> {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         // IIS compresses what it may, and popgate does not unpack what a stranger packed.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(cookies) = self.cookies.header() {
@@ -139,7 +172,7 @@ impl Http {
     }
 
     /// Recognises answers that no envelope can be in.
-    fn refuse(&self, response: &Response) -> Result<(), Error> {
+    pub(super) fn refuse(&self, response: &Response) -> Result<(), Error> {
         let status = response.status();
         let packed =
             response.headers().get(CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()));
@@ -195,7 +228,7 @@ impl Http {
 }
 
 /// Reads a body up to what an envelope can be.
-async fn body(mut response: Response) -> Result<Vec<u8>, Error> {
+pub(super) async fn body(mut response: Response) -> Result<Vec<u8>, Error> {
     let url = response.url().clone();
     let mut all = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error, &url))? {
@@ -258,6 +291,7 @@ fn unauthorised(url: &Url, offers: &[String]) -> Error {
     )
 }
 
+#[cfg(not(feature = "kerberos"))]
 fn no_kerberos() -> Error {
     Error::new(
         Kind::Settings,

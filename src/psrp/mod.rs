@@ -25,8 +25,14 @@ pub mod error;
 mod farewell;
 pub mod fragment;
 mod http;
+#[cfg(feature = "kerberos")]
+mod kerberos;
 pub mod message;
+#[cfg(feature = "kerberos")]
+mod negotiate;
 pub mod record;
+#[cfg(any(feature = "kerberos", test))]
+mod seal;
 pub mod sight;
 pub mod value;
 pub mod wsman;

@@ -1,6 +1,8 @@
 //! Exchange: the client of PowerShell remoting and the store, against the protocol double.
 
 mod client;
+#[cfg(feature = "kerberos")]
+mod kerberos;
 mod store;
 
 use popgate::psrp::{Auth, Client, Endpoint};
