@@ -66,7 +66,7 @@ async fn one(exchange: &Exchange, server: &Server) -> Vec<Finding> {
     server::close(session).await;
     match server::look(&endpoint).await {
         Err(error) => {
-            findings.push(failed(&format!("the services of {} cannot be seen", server.name), &error))
+            findings.push(failed(&format!("the services of {} cannot be seen", server.name), &error));
         }
         Ok(look) => {
             findings.extend(services(server, &look));
