@@ -33,6 +33,7 @@ mod negotiate;
 pub mod record;
 #[cfg(feature = "kerberos")]
 mod seal;
+pub mod sight;
 pub mod value;
 pub mod wsman;
 mod xml;

@@ -1,4 +1,4 @@
-//! Exchange's two POP3 services on each of its servers, through the servers' own WinRM or JEA endpoints.
+//! Exchange's two POP3 services on each of its servers, through the servers' own `WinRM` or JEA endpoints.
 //!
 //! Exchange remembers who may use POP3: a change counts once `MSExchangePop3` and `MSExchangePOP3BE` were restarted on
 //! every server. Each of the two on each server owes its own restart. Only what runs is restarted; one server after the
@@ -35,7 +35,7 @@ const AT_ONCE: usize = 8;
 /// How long between two looks at a server that is coming back.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long a server in maintenance is left alone before its state is asked for again.
-const MAINTENANCE: Duration = Duration::from_secs(300);
+const MAINTENANCE: Duration = Duration::from_mins(5);
 
 /// The servers of an organisation, and how to reach them.
 #[derive(Clone, Debug, PartialEq, Eq)]

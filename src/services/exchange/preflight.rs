@@ -3,19 +3,22 @@
 use super::server::{self, Look};
 use super::{Exchange, Server, Servers, wire};
 use crate::model::Finding;
-use crate::psrp::{Client, Endpoint};
+use crate::psrp::sight::{self, Need, Sight};
+use crate::psrp::{Client, Endpoint, Session};
 use crate::services::{Condition, ServiceError};
 
-/// A command that is used, the parameters it is used with, and what to do when it cannot be seen.
-type Needed = (&'static str, &'static [&'static str], &'static str);
-
-const WINDOWS: &[Needed] = &[("Get-Service", &["Name"], JEA), ("Restart-Service", &["Name"], JEA)];
+const WINDOWS: &[Need] = &[
+    Need { command: "Get-Service", parameters: &["Name"], remedy: JEA },
+    Need { command: "Restart-Service", parameters: &["Name"], remedy: JEA },
+];
+const COMPONENT: Need =
+    Need { command: "Get-ServerComponentState", parameters: &["Identity", "Component"], remedy: ROLE };
+const SERVERS: Need = Need { command: "Get-ExchangeServer", parameters: &[], remedy: ROLE };
 
 const JEA: &str = "let the endpoint's role show it: examples/exchange/jea has a role capability and a session \
                    configuration; or make the account an administrator of the server";
-
-const CONFIGURATION: &str = "give the account the role: `New-ManagementRoleAssignment -Role \"View-Only Configuration\" \
-                             -User ACCOUNT`, or see examples/exchange/role-group.ps1";
+const ROLE: &str = "give the account the role: `New-ManagementRoleAssignment -Role \"View-Only Configuration\" -User \
+                    ACCOUNT`, or see examples/exchange/role-group.ps1";
 
 /// Looks at everything that a restart needs, without changing anything.
 pub(super) async fn look(exchange: &Exchange) -> Vec<Finding> {
@@ -37,11 +40,8 @@ pub(super) async fn look(exchange: &Exchange) -> Vec<Finding> {
 
 /// What Exchange itself is asked before a restart.
 async fn organisation(exchange: &Exchange) -> Vec<Finding> {
-    let mut needed: Vec<Needed> =
-        vec![("Get-ServerComponentState", &["Identity", "Component"], CONFIGURATION)];
-    if exchange.farm.servers == Servers::Auto {
-        needed.push(("Get-ExchangeServer", &[], CONFIGURATION));
-    }
+    let auto = (exchange.farm.servers == Servers::Auto).then_some(SERVERS);
+    let needed: Vec<Need> = [COMPONENT].into_iter().chain(auto).collect();
     match server::open(&exchange.farm.organisation).await {
         Err(error) => vec![failed("Exchange cannot be asked for its servers and their components", &error)],
         Ok(mut session) => {
@@ -66,7 +66,7 @@ async fn one(exchange: &Exchange, server: &Server) -> Vec<Finding> {
     server::close(session).await;
     match server::look(&endpoint).await {
         Err(error) => {
-            findings.push(failed(&format!("the services of {} cannot be seen", server.name), &error))
+            findings.push(failed(&format!("the services of {} cannot be seen", server.name), &error));
         }
         Ok(look) => {
             findings.extend(services(server, &look));
@@ -95,33 +95,24 @@ async fn offers(server: &Server, endpoint: &Endpoint) -> Finding {
 }
 
 /// Tells whether each command, and each parameter it is used with, can be seen.
-async fn visible(session: &mut crate::psrp::Session, needed: &[Needed], place: &str) -> Vec<Finding> {
-    let names: Vec<_> = needed.iter().map(|(name, ..)| *name).collect();
-    // Commands that are missing are errors of the pipeline, and of no further interest: they are not in its output.
-    let (found, answer) = session.collect(&wire::commands(&names)).await;
-    if !answer.completed() {
+async fn visible(session: &mut Session, needed: &[Need], place: &str) -> Vec<Finding> {
+    let Some(seen) = sight::sight(session, needed).await else {
         return vec![Finding::warning(
             format!("{place} does not tell which commands it lets the account use"),
             "let the endpoint's role show Get-Command",
         )];
-    }
-    let found: Vec<_> = found.iter().filter_map(wire::read_command).collect();
-    let mut findings = Vec::new();
-    for (name, parameters, remedy) in needed {
-        let Some((_, have)) = found.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)) else {
-            findings.push(Finding::error(format!("{place}: the account cannot see {name}"), *remedy));
-            continue;
-        };
-        let lacks = |parameter: &&&str| !have.iter().any(|have| have.eq_ignore_ascii_case(parameter));
-        match parameters.iter().find(lacks).filter(|_| !have.is_empty()) {
-            Some(lacking) => findings.push(Finding::error(
-                format!("{place}: the account may not use -{lacking} of {name}"),
-                *remedy,
-            )),
-            None => findings.push(Finding::ok(format!("{place}: {name} can be used"))),
+    };
+    let found = needed.iter().zip(seen).map(|(need, seen)| match seen {
+        Sight::Whole => Finding::ok(format!("{place}: {} can be used", need.command)),
+        Sight::Hidden => {
+            Finding::error(format!("{place}: the account cannot see {}", need.command), need.remedy)
         }
-    }
-    findings
+        Sight::Without(parameter) => {
+            let what = format!("{place}: the account may not use -{parameter} of {}", need.command);
+            Finding::error(what, need.remedy)
+        }
+    });
+    found.collect()
 }
 
 fn services(server: &Server, look: &Look) -> Vec<Finding> {

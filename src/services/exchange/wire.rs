@@ -81,11 +81,6 @@ pub(super) fn restart(name: &str, within: Duration) -> Pipeline {
     Pipeline::of([Command::new("Restart-Service").with("Name", name)]).within(within)
 }
 
-pub(super) fn commands(names: &[&str]) -> Pipeline {
-    let names = Value::List(names.iter().copied().map(Value::from).collect());
-    Pipeline::of([Command::new("Get-Command").with("Name", names)])
-}
-
 /// Reads a server; none of those that hold no mailboxes and no clients.
 pub(super) fn read_server(value: &Value) -> Option<Found> {
     let text = |name: &str| value.member(name).and_then(Value::text).filter(|text| !text.is_empty());
@@ -143,20 +138,6 @@ pub(super) fn moment(value: &Value) -> Option<Timestamp> {
         },
         _ => None,
     }
-}
-
-/// Reads a command and the names of its parameters.
-pub(super) fn read_command(value: &Value) -> Option<(String, Vec<String>)> {
-    let name = value.member("Name").and_then(Value::text)?;
-    let parameters = match value.member("Parameters") {
-        Some(Value::Map(pairs)) => pairs.iter().filter_map(|(name, _)| name.text()).collect(),
-        Some(Value::Object(object)) => match &object.inner {
-            Value::Map(pairs) => pairs.iter().filter_map(|(name, _)| name.text()).collect(),
-            _ => Vec::new(),
-        },
-        _ => Vec::new(),
-    };
-    Some((name, parameters))
 }
 
 #[cfg(test)]

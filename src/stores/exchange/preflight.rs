@@ -5,6 +5,7 @@ use super::wire::Mailbox;
 use super::{ExchangeStore, Scope};
 use crate::model::Finding;
 use crate::psrp::Session;
+use crate::psrp::sight::{self, Need, Sight};
 use crate::stores::StoreError;
 
 pub(super) async fn preflight(store: &ExchangeStore) -> Vec<Finding> {
@@ -36,7 +37,61 @@ pub(super) async fn preflight(store: &ExchangeStore) -> Vec<Finding> {
     findings
 }
 
+/// Each command that is used, and what gives an account the right to it.
+fn needed(scope: &Scope) -> Vec<Need> {
+    let mut needed = vec![
+        Need { command: "Get-CASMailbox", parameters: GET, remedy: RECIPIENTS },
+        Need { command: "Set-CASMailbox", parameters: SET, remedy: RECIPIENTS },
+        Need { command: "Get-ADServerSettings", parameters: &[], remedy: CONFIGURATION },
+        Need { command: "Get-DomainController", parameters: &[], remedy: CONFIGURATION },
+    ];
+    match scope {
+        Scope::Domain => {}
+        Scope::Forest => needed.push(Need {
+            command: "Set-ADServerSettings",
+            parameters: &["ViewEntireForest"],
+            remedy: CONFIGURATION,
+        }),
+        Scope::Unit(_) => needed.push(Need {
+            command: "Get-CASMailbox",
+            parameters: &["OrganizationalUnit"],
+            remedy: RECIPIENTS,
+        }),
+    }
+    needed
+}
+
+const GET: &[&str] = &["Identity", "ResultSize", "DomainController"];
+const SET: &[&str] = &["Identity", "PopEnabled", "DomainController", "Confirm"];
+const RECIPIENTS: &str = "make the account a member of Recipient Management: `Add-RoleGroupMember \"Recipient Management\" \
+                          -Member ACCOUNT`; or give it a role of its own, with less: examples/exchange/role-group.ps1";
+const CONFIGURATION: &str = "give the account the role: `New-ManagementRoleAssignment -Role \"View-Only Configuration\" -User \
+                             ACCOUNT`, or see examples/exchange/role-group.ps1";
+
+/// Tells whether each command, and each parameter it is used with, can be seen.
+async fn visible(store: &ExchangeStore, session: &mut Session) -> Vec<Finding> {
+    let needed = needed(&store.organisation.scope);
+    let Some(seen) = sight::sight(session, &needed).await else {
+        return vec![Finding::warning(
+            "Exchange does not tell which commands it lets the account use",
+            "look at the roles of the account: `Get-ManagementRoleAssignment -RoleAssignee ACCOUNT`",
+        )];
+    };
+    let found = needed.iter().zip(seen).map(|(need, seen)| match seen {
+        Sight::Whole => Finding::ok(format!("{} can be used", need.command)),
+        Sight::Hidden => {
+            Finding::error(format!("the account cannot see {}: no role grants it", need.command), need.remedy)
+        }
+        Sight::Without(parameter) => {
+            let what = format!("the account may not use -{parameter} of {}: no role grants it", need.command);
+            Finding::error(what, need.remedy)
+        }
+    });
+    found.collect()
+}
+
 async fn look(store: &ExchangeStore, session: &mut Session, findings: &mut Vec<Finding>) {
+    findings.extend(visible(store, session).await);
     let controllers = match store.controllers(session, &std::collections::BTreeMap::new()).await {
         Ok(controllers) => controllers,
         Err(error) => {

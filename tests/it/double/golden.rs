@@ -7,7 +7,7 @@ use std::process::Command;
 
 use popgate::psrp::fragment::{FragmentError, Joiner};
 use popgate::psrp::message::{self, Kind};
-use popgate::psrp::wsman;
+use popgate::psrp::{self, wsman};
 use serde_json::{Value, json};
 
 use super::{basic, ours, witness};
@@ -94,7 +94,7 @@ fn popgate_reads_the_answers_that_pypsrp_was_given() {
                     Kind::PipelineOutput => output.push(value),
                     Kind::WarningRecord => warnings += 1,
                     Kind::PipelineState => {
-                        endings.extend(value.member("PipelineState").and_then(|state| state.number()))
+                        endings.extend(value.member("PipelineState").and_then(psrp::Value::number));
                     }
                     _ => {}
                 }

@@ -68,7 +68,7 @@ fn both_clients_see_the_same() {
     assert!(
         seen[0] == seen[1],
         "pypsrp (-) and popgate (+) saw different things\n{}",
-        similar::TextDiff::from_lines(&pretty(&seen[0]), &pretty(&seen[1])).unified_diff()
+        similar::TextDiff::from_lines(pretty(&seen[0]), pretty(&seen[1])).unified_diff()
     );
 }
 

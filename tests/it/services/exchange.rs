@@ -80,7 +80,7 @@ async fn every_server_is_found_but_edge_and_each_service_is_an_instance() {
         assert_eq!(one.condition, Condition::Running);
         assert!(one.identity.as_ref().unwrap().starts_with("process 4"), "{one:?}");
         let age = one.age.unwrap();
-        assert!(age > Duration::from_secs(86_000) && age < Duration::from_secs(87_000), "{age:?}");
+        assert!(age > Duration::from_secs(86_000) && age < Duration::from_hours(25), "{age:?}");
     }
     assert_eq!(double.state()["open_shells"], 0, "every session was closed");
 }

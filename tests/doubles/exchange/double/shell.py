@@ -2,6 +2,7 @@
 
 import collections
 import queue
+import struct
 import threading
 import time
 import uuid
@@ -28,6 +29,18 @@ FRAGMENT = 32768
 _cache = {}  # objects that were serialized before; a mailbox that changed has another key
 
 
+def parts(data, few=16):
+    """Cuts fragments into groups of a few."""
+    begin = at = count = 0
+    while at + 21 <= len(data):
+        at += 21 + struct.unpack(">I", data[at + 17:at + 21])[0]
+        count += 1
+        if count % few == 0:
+            yield data[begin:at]
+            begin = at
+    yield data[begin:]
+
+
 class Broken(Exception):
     """The connection dies here, as if the server had gone."""
 
@@ -52,9 +65,11 @@ class Shell:
     def feed(self, data, command=None):
         """Takes fragments from the client."""
         with self.changed:
-            self.pool.receive_data(PSRPPayload(data, StreamType.default, command))
-            while (event := self.pool.next_event()) is not None:
-                self._handle(event)
+            # psrpcore looks through all that waits for each event, so it is given little at a time.
+            for part in parts(data):
+                self.pool.receive_data(PSRPPayload(part, StreamType.default, command))
+                while (event := self.pool.next_event()) is not None:
+                    self._handle(event)
             self.drain()
 
     def _handle(self, event):
