@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use popgate::psrp::fragment::{FragmentError, Joiner};
-use popgate::psrp::{message, wsman};
+use popgate_fuzz::psrp::fragment::{FragmentError, Joiner};
+use popgate_fuzz::psrp::{message, wsman};
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((how, rest)) = bytes.split_first() else { return };
