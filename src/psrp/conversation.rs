@@ -53,7 +53,9 @@ impl Pool {
     /// Returns the packet that opens the pool.
     pub(super) fn opening(&mut self, limit: usize) -> Vec<u8> {
         let mut packer = Packer::new(limit, self.objects);
-        message::opening(self.id).iter().for_each(|message| packer.push(message));
+        for message in message::opening(self.id) {
+            packer.push(&message);
+        }
         let (packets, objects) = packer.finish();
         self.objects = objects;
         packets.concat()
@@ -93,7 +95,9 @@ impl Pool {
         let (mut packets, objects) = packer.finish();
         let mut packer = Packer::new(limit, objects);
         if !input.is_empty() {
-            input.iter().for_each(|value| packer.push(&message::input(self.id, id, value)));
+            for value in input {
+                packer.push(&message::input(self.id, id, value));
+            }
             packer.push(&message::end_of_input(self.id, id));
         }
         packets.extend(packer.full());

@@ -76,8 +76,8 @@ impl Default for Patience {
             connect: Duration::from_secs(10),
             answer: Duration::from_secs(30),
             poll: Duration::from_secs(20),
-            silence: Duration::from_secs(300),
-            idle: Duration::from_secs(180),
+            silence: Duration::from_mins(5),
+            idle: Duration::from_mins(3),
         }
     }
 }

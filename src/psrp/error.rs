@@ -205,7 +205,7 @@ fn retry_after(lower: &str) -> Option<Duration> {
             Duration::from_secs(number)
         };
         // Whoever says a week means something else, or wants us silent.
-        Some(duration.min(Duration::from_secs(3600)))
+        Some(duration.min(Duration::from_hours(1)))
     })
 }
 
@@ -232,9 +232,9 @@ mod tests {
         assert_eq!(wait("Throttled. Retry after 250 ms."), Some(Duration::from_millis(250)));
         assert_eq!(
             wait("Micro delay applied, throttled: retry after 3 minutes"),
-            Some(Duration::from_secs(180))
+            Some(Duration::from_mins(3))
         );
-        assert_eq!(wait("retry after 99999999999 s, throttled"), Some(Duration::from_secs(3600)));
+        assert_eq!(wait("retry after 99999999999 s, throttled"), Some(Duration::from_hours(1)));
         assert_eq!(wait("OverBudgetException"), None);
         assert_eq!(limit("The operation couldn't be performed because object 'x' couldn't be found"), None);
     }

@@ -1,6 +1,6 @@
 //! Kerberos through the system's GSSAPI: SPNEGO tokens, and messages sealed with their key.
 //!
-//! `libgssapi` with its `iov` calls, and not `sspi`: the seal of WinRM wants the header of a token apart from its data, a
+//! `libgssapi` with its `iov` calls, and not `sspi`: the seal of `WinRM` wants the header of a token apart from its data, a
 //! keytab and a ticket cache are what an administrator of Linux has, and MIT's library is what the machine updates.
 
 use std::sync::atomic::{AtomicU64, Ordering};

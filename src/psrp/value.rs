@@ -25,9 +25,9 @@ pub enum Value {
     /// A moment, as the other side wrote it.
     Moment(String),
     /// A list, a stack, a queue, or anything else that was enumerated.
-    List(Vec<Value>),
+    List(Vec<Self>),
     /// A hash table.
-    Map(Vec<(Value, Value)>),
+    Map(Vec<(Self, Self)>),
     /// An object with members. Shared, because a document may refer to one object many times.
     Object(Arc<Object>),
 }

@@ -22,6 +22,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const PLANNED: &[&str] = &["exchange_online", "ldap", "mysql", "postgresql"];
 
 /// Which store, and how to reach it.
+#[expect(clippy::large_enum_variant, reason = "there is one for each target, made once")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreSettings {
     /// A table in an `SQLite` database.

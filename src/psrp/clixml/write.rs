@@ -64,7 +64,7 @@ impl Writer {
             }
             Value::Text(text) => self.plain("S", name, |into| escape(text, into)),
             Value::Bool(truth) => {
-                self.plain("B", name, |into| into.push_str(if *truth { "true" } else { "false" }))
+                self.plain("B", name, |into| into.push_str(if *truth { "true" } else { "false" }));
             }
             Value::Int(number) => {
                 let tag = if i32::try_from(*number).is_ok() { "I32" } else { "I64" };
@@ -75,7 +75,7 @@ impl Writer {
             Value::Guid(guid) => self.plain("G", name, |into| shown(into, guid)),
             Value::Moment(text) => self.plain("DT", name, |into| escape(text, into)),
             Value::List(items) => {
-                self.list(name, |into| items.iter().for_each(|item| into.value(None, item)))
+                self.list(name, |into| items.iter().for_each(|item| into.value(None, item)));
             }
             Value::Map(pairs) => {
                 self.open(name, &["System.Collections.Hashtable", "System.Object"]);
@@ -92,7 +92,9 @@ impl Writer {
                     Value::Nil => {}
                     Value::List(items) => {
                         self.text.push_str("<LST>");
-                        items.iter().for_each(|item| self.value(None, item));
+                        for item in items {
+                            self.value(None, item);
+                        }
                         self.text.push_str("</LST>");
                     }
                     Value::Map(pairs) => self.pairs(pairs),

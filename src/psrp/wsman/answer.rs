@@ -121,8 +121,8 @@ impl Answer {
                 // The inner one, which comes later, is the telling one.
                 let name = walk.text()?;
                 let name = name.trim();
-                self.fault.get_or_insert_default().name =
-                    name.rsplit_once(':').map_or(name, |(_, name)| name).to_owned();
+                let name = name.rsplit_once(':').map_or(name, |(_, name)| name);
+                name.clone_into(&mut self.fault.get_or_insert_default().name);
             }
             "WSManFault" => {
                 let code = tag.attribute("Code").and_then(|code| code.trim().parse::<i64>().ok());

@@ -10,7 +10,7 @@ use crate::stores::exchange::{Organisation, Scope};
 fn organisation(text: &str) -> Organisation {
     match only_target(&store(text)).store {
         StoreSettings::Exchange(organisation) => *organisation,
-        other => panic!("{other:?}"),
+        StoreSettings::Sqlite(other) => panic!("{other:?}"),
     }
 }
 

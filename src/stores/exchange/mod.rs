@@ -89,7 +89,7 @@ impl Organisation {
             scope: Scope::Domain,
             sessions: 4,
             chunk: 5_000,
-            within: Duration::from_secs(3600),
+            within: Duration::from_hours(1),
             look_ups: 200,
             replication_wait: Duration::from_mins(15),
         }

@@ -41,9 +41,10 @@ pub(super) async fn read(store: &ExchangeStore, wanted: &Wanted) -> Result<Live,
 async fn read_in(store: &ExchangeStore, session: &mut Session, wanted: &Wanted) -> Result<Live, Failed> {
     let controllers = store.controllers(session, &wanted.controllers).await?;
     // Without a controller there is one read, of whatever the server thinks is its domain.
-    let domains: Vec<(Option<&str>, Option<&str>)> = match controllers.is_empty() {
-        true => vec![(None, None)],
-        false => controllers.iter().map(|(domain, name)| (Some(&**domain), Some(&**name))).collect(),
+    let domains: Vec<(Option<&str>, Option<&str>)> = if controllers.is_empty() {
+        vec![(None, None)]
+    } else {
+        controllers.iter().map(|(domain, name)| (Some(&**domain), Some(&**name))).collect()
     };
     let mut found: Vec<(usize, Mailbox)> = Vec::new();
     for (number, (domain, controller)) in domains.iter().enumerate() {
@@ -121,9 +122,10 @@ async fn of_domain(
                 if at.is_empty() {
                     at.extend(mailboxes.iter().enumerate().map(|(n, mailbox)| (fold(&mailbox.canonical), n)));
                 }
-                match at.get(&fold(&name)) {
-                    Some(place) => mailboxes[*place].corrupted(),
-                    None => tracing::warn!("{}", warning.message),
+                if let Some(place) = at.get(&fold(&name)) {
+                    mailboxes[*place].corrupted()
+                } else {
+                    tracing::warn!("{}", warning.message)
                 }
             }
             Caution::NothingModified(_) | Caution::Other => tracing::debug!("{}", warning.message),
@@ -199,7 +201,7 @@ async fn look_up(
             match one(store, session, *controller, name).await? {
                 // Several of one alias, or one out of scope: it is as good as unknown, and never guessed.
                 Meaning::One(guid) if guids.contains(&guid) => {
-                    more.entry(guid).or_default().push(name.to_owned())
+                    more.entry(guid).or_default().push(name.to_owned());
                 }
                 Meaning::Many(several) => {
                     for guid in several.into_iter().filter(|guid| guids.contains(guid)) {
@@ -235,7 +237,7 @@ async fn one(
     let ask = |asking: Asking<'_>| asking.one(name);
     let answer = store
         .ask(session, controller, ask, &mut |value| {
-            guids.extend(Mailbox::read(&value).map(|mailbox| mailbox.guid))
+            guids.extend(Mailbox::read(&value).map(|mailbox| mailbox.guid));
         })
         .await;
     let doing = format!("looking up `{name}`");

@@ -42,9 +42,9 @@ pub(super) async fn write(store: &ExchangeStore, chunk: &[Change]) -> Vec<Outcom
             Err(error) => {
                 let help = error.help.unwrap_or_default();
                 tracing::warn!(changes = jobs.len(), "Nothing written: {}: {help}.", error.what);
-                outcomes.iter_mut().for_each(|outcome| {
+                for outcome in &mut *outcomes {
                     outcome.get_or_insert(Outcome::NotApplied(error.fault.clone()));
-                });
+                }
             }
         }
     }
@@ -72,12 +72,11 @@ async fn attempt(
     let mut at: BTreeMap<Uuid, usize> = BTreeMap::new();
     for (place, guid) in jobs {
         let never = store.known().never.contains(guid);
-        match before(&chunk[*place], seen.get(guid), never) {
-            Some(outcome) => outcomes[*place] = Some(outcome),
-            None => {
-                todo.entry(chunk[*place].to).or_default().push(*guid);
-                at.insert(*guid, *place);
-            }
+        if let Some(outcome) = before(&chunk[*place], seen.get(guid), never) {
+            outcomes[*place] = Some(outcome)
+        } else {
+            todo.entry(chunk[*place].to).or_default().push(*guid);
+            at.insert(*guid, *place);
         }
     }
     let mut sent: BTreeMap<Uuid, Sent> = BTreeMap::new();

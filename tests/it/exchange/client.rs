@@ -224,8 +224,9 @@ async fn a_nineteenth_session_is_told_of_the_limit() {
 
 #[tokio::test]
 async fn answers_that_break_off_are_compressed_or_strange_are_errors_of_their_own() {
+    type Fits = fn(&Kind) -> bool;
     let double = Exchange::start(&json!({"generate": 500}));
-    let cases: [(Json, fn(&Kind) -> bool, &str); 5] = [
+    let cases: [(Json, Fits, &str); 5] = [
         (json!({"kind": "half", "after": 3}), |kind| matches!(kind, Kind::Unreachable | Kind::Protocol), ""),
         (json!({"kind": "compress", "after": 3}), |kind| *kind == Kind::Protocol, "compressed"),
         (json!({"kind": "gone", "after": 3}), |kind| *kind == Kind::Unreachable, "hung up"),

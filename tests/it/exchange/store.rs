@@ -333,7 +333,7 @@ async fn reads_and_writes_keep_to_one_controller_and_take_another_when_it_dies()
     let change = organised.change("User 00000", Disabled);
     let live = organised.read().await.unwrap();
     assert_eq!(live.servers().unwrap().by_domain["contoso.example"], "dc01.contoso.example");
-    assert_eq!(organised.store.write(&[change.clone()]).await, [Outcome::Done]);
+    assert_eq!(organised.store.write(std::slice::from_ref(&change)).await, [Outcome::Done]);
     assert!(organised.read().await.unwrap().get(&change.account).unwrap().state.is(Disabled));
     organised.double.control("/controller", &json!({"name": "dc01", "down": true}));
     let live = organised.read().await.unwrap();
@@ -382,7 +382,7 @@ async fn a_forest_is_read_domain_by_domain_and_a_unit_alone() {
     assert_eq!(open(organisation).write(&changes).await, [Outcome::Done, Outcome::Done]);
 
     let unit = Organised::with(&scenario, |organisation| {
-        organisation.scope = Scope::Unit("contoso.example/Sales".into())
+        organisation.scope = Scope::Unit("contoso.example/Sales".into());
     });
     let live = unit.read().await.unwrap();
     assert_eq!(live.iter().map(|account| account.name).collect::<Vec<_>>(), ["alice@contoso.example"]);

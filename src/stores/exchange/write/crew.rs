@@ -33,10 +33,8 @@ impl Crew {
     pub(super) async fn gather(store: &ExchangeStore, count: usize) -> Result<Self, StoreError> {
         let mut first = store.session().await?;
         let controllers = store.controllers(&mut first, &BTreeMap::new()).await?;
-        let controllers = match controllers.is_empty() {
-            true => vec![None],
-            false => controllers.into_values().map(Some).collect(),
-        };
+        let controllers =
+            if controllers.is_empty() { vec![None] } else { controllers.into_values().map(Some).collect() };
         let mut sessions = vec![Ok(first)];
         for opened in together((1..count).map(|_| store.session()).collect()).await {
             match opened {
@@ -233,7 +231,7 @@ async fn look_at(
     let mut found = Vec::new();
     let answer = store
         .ask(session, controller, |asking| asking.states(guids), &mut |value| {
-            found.extend(Mailbox::read(&value))
+            found.extend(Mailbox::read(&value));
         })
         .await;
     ended("looking at the mailboxes", &answer)?;
@@ -311,14 +309,12 @@ fn note(fed: &[Uuid], answer: &Answer, seen: &Seen, sent: &mut BTreeMap<Uuid, Se
         }
     }
     for warning in &answer.warnings {
-        match Caution::of(warning) {
-            Caution::NothingModified(name) => {
-                if let Some(guid) = named(&name).or_else(|| if let [only] = fed { Some(*only) } else { None })
-                {
-                    sent.entry(guid).or_default().already = true;
-                }
+        if let Caution::NothingModified(name) = Caution::of(warning) {
+            if let Some(guid) = named(&name).or(if let [only] = fed { Some(*only) } else { None }) {
+                sent.entry(guid).or_default().already = true;
             }
-            _ => tracing::debug!("{}", warning.message),
+        } else {
+            tracing::debug!("{}", warning.message)
         }
     }
 }
