@@ -31,7 +31,7 @@ class Mailbox:
         self.server = given.get("server", "EX01")
         self.writes = [(float("-inf"), None, bool(given.get("pop", True)))]
         self.controllers = controllers
-        self.version = 0
+        self.version = 0  # counts changes of anything but POP3
 
     @property
     def dn(self):
@@ -61,7 +61,6 @@ class Mailbox:
 
     def write(self, controller, value):
         self.writes.append((time.monotonic(), controller, value))
-        self.version += 1
         if len(self.writes) > 64:
             del self.writes[1:32]
 
@@ -118,15 +117,15 @@ class Directory:
     def change(self, mailbox, fields):
         """Changes what a person might change behind popgate's back; `pop` is written on every controller at once."""
         with self.lock:
-            self._forget(mailbox)
-            for key, value in fields.items():
-                if key == "pop":
-                    mailbox.writes.append((float("-inf"), None, bool(value)))
-                    mailbox.writes = [mailbox.writes[-1]]
-                else:
+            if "pop" in fields:
+                mailbox.writes = [(float("-inf"), None, bool(fields["pop"]))]
+            named = {key: value for key, value in fields.items() if key != "pop"}
+            if named:
+                self._forget(mailbox)
+                for key, value in named.items():
                     setattr(mailbox, key, value)
-            mailbox.version += 1
-            self._index(mailbox)
+                mailbox.version += 1
+                self._index(mailbox)
 
     def controller(self, name):
         """Finds a domain controller by its name, short or full, with its domain."""
