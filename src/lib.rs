@@ -7,7 +7,7 @@
 //! * [`plan`]: (desired, live, memory, policy, now) to a plan. Pure.
 //! * [`engine`]: the daemon as a state machine without I/O; inputs in, effects out.
 //! * [`journal`]: what is remembered: entries and their fold (pure), segments and the lock (I/O).
-//! * [`report`]: plans and diagnostics to text and JSON. Pure.
+//! * [`report`]: plans and diagnostics in every form that people, programs and CI read. Pure.
 //! * [`source`]: one consistent read of a directory, and watching it.
 //! * [`psrp`], [`tls`]: PowerShell remoting: a pure protocol and a client around it; whom to trust.
 //! * [`stores`], [`services`]: live mail systems: who has POP3, and what must learn of a change.

@@ -5,6 +5,7 @@ mod index;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 pub use index::Index;
@@ -45,7 +46,8 @@ pub fn order(one: &str, other: &str) -> Ordering {
 
 /// A pattern for names: `*` stands for any run of characters, `?` for one; everything else for itself,
 /// whatever its case.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub struct Glob {
     written: String,
     folded: Vec<char>,
@@ -97,6 +99,18 @@ impl Glob {
             }
         }
         self.folded[at..].iter().all(|&rest| rest == '*')
+    }
+}
+
+impl From<String> for Glob {
+    fn from(pattern: String) -> Self {
+        Self::new(&pattern)
+    }
+}
+
+impl From<Glob> for String {
+    fn from(glob: Glob) -> Self {
+        glob.written
     }
 }
 

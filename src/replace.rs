@@ -149,7 +149,7 @@ mod tests {
         let path = dir.path().join("a");
         replace(&path, b"old").unwrap();
         let failed = replace_with(&path, |file| {
-            file.write_all(&[b'x'; 100_000])?;
+            file.write_all(&vec![b'x'; 100_000])?;
             Err(io::Error::other("enough"))
         });
         assert_eq!(failed.unwrap_err().to_string(), "enough");

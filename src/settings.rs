@@ -34,7 +34,7 @@ pub use crate::diagnostic::codes::settings as codes;
 pub use load::load;
 pub use root::read;
 pub use service::{DovecotAction, ServiceSettings};
-pub use source::DesiredSource;
+pub use source::{DesiredSource, Repository};
 pub use store::{SqlValue, Sqlite, StoreSettings};
 
 use crate::diagnostic::Diagnostic;
@@ -85,6 +85,17 @@ pub struct Target {
     pub service: ServiceSettings,
     /// What is allowed. Its `service` knows only what the settings say: the service itself fills in the rest.
     pub policy: Policy,
+    /// Where a snapshot for CI is kept.
+    pub snapshot: Option<SnapshotFile>,
+}
+
+/// A file that holds a snapshot of a target, for planning where nobody may reach the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotFile {
+    /// The file.
+    pub path: PathBuf,
+    /// How often the daemon writes it anew.
+    pub interval: Duration,
 }
 
 /// How changes of files are noticed.
@@ -175,8 +186,13 @@ impl Target {
             windows: rules.windows,
             refresh: rules.refresh,
         };
-        Self { desired, store, service, policy }
+        Self { desired, store, service, policy, snapshot: None }
     }
+}
+
+/// Reads a duration as settings and options have it: `30s`, `1h30m`; `None` for anything else.
+pub fn duration(text: &str) -> Option<Duration> {
+    duration::parse(text).ok()
 }
 
 /// Makes the JSON schema of a settings file, for editors and for `popgate schema settings`.

@@ -14,6 +14,7 @@ use crate::daemon::{Driven, Hooks, World, crash, drive};
 use crate::diagnostic;
 use crate::engine::effect::Notice;
 use crate::engine::event::{Decision, DesiredRead};
+use crate::engine::status::TargetStatus;
 use crate::engine::{Engine, Goal, Mode, Restarts, Start, Watch};
 use crate::journal::entry::Record;
 use crate::journal::fold::Ledger;
@@ -72,6 +73,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         _ => conclude(session, &meant, &driven),
     };
     asked.show_together(&answers.seen, exit);
+    asked.say_what_is_left(&answers.seen, &driven.engine);
     Ok(exit)
 }
 
@@ -187,6 +189,7 @@ pub(super) fn world(
     World {
         targets: targets.iter().map(io).collect(),
         services: services(targets),
+        snapshots: BTreeMap::new(),
         state: session.state().to_owned(),
         journal,
     }
@@ -319,6 +322,20 @@ impl Asked {
         }
     }
 
+    /// Says how many changes `--limit` and `--only` left for another time.
+    fn say_what_is_left(&self, plans: &[Plan], engine: &Engine) {
+        if self.limit == usize::MAX && self.only.is_none() {
+            return;
+        }
+        let sent = |plan: &Plan| engine.outcomes(&plan.target).len();
+        let left = |plan: &Plan| plan.admitted().count().saturating_sub(sent(plan));
+        match plans.iter().filter(|plan| !engine.declined(&plan.target)).map(left).sum::<usize>() {
+            0 => {}
+            1 => self.render.remark("1 change is left for another time."),
+            many => self.render.remark(&format!("{many} changes are left for another time.")),
+        }
+    }
+
     fn stale(&self, wanted: &str, seen: &[Plan]) -> Failure {
         match seen {
             [plan] => stale(&plan.id, self.wanted.as_ref()),
@@ -353,7 +370,8 @@ pub(super) fn conclude(session: &Session, targets: &[&Opened], driven: &Driven) 
         if !diagnostics.is_empty() {
             let diagnostics = located_refusals(&target.directory, diagnostics);
             session.render.message(&diagnostic::render(&diagnostics, session.render.color_messages));
-            exit = exit.or(Exit::Invalid);
+            let unfetched = diagnostics.iter().all(|found| found.code == diagnostic::codes::GIT_FETCH);
+            exit = exit.or(if unfetched { Exit::Operational } else { Exit::Invalid });
         }
         if engine.declined(&target.name) {
             session.render.remark("Nothing was written.");
@@ -368,6 +386,10 @@ pub(super) fn conclude(session: &Session, targets: &[&Opened], driven: &Driven) 
         let why = target.store.clone().unwrap_or_else(|| "its files keep changing".to_owned());
         let _ = writeln!(text, "error: target {}: {why}", target.name);
         exit = exit.or(Exit::Operational);
+    }
+    for target in status.targets.iter().filter(|target| target.closed) {
+        let _ = writeln!(text, "{}", closed(target));
+        exit = exit.or(Exit::Locked);
     }
     if let Some(why) = &status.journal {
         let _ = writeln!(text, "error: {why}");
@@ -414,6 +436,13 @@ pub(super) fn conclude(session: &Session, targets: &[&Opened], driven: &Driven) 
         session.render.message(&text);
     }
     exit
+}
+
+/// Says why nothing was written to a target at this time.
+pub(super) fn closed(target: &TargetStatus) -> String {
+    let until =
+        target.opens.map_or_else(|| "never opens".to_owned(), |opens| format!("is closed until {opens}"));
+    format!("Nothing was written to target {}: its window for writes {until}.", target.name)
 }
 
 fn failures(text: &mut String, outcomes: &[(crate::plan::Change, Outcome)]) -> Exit {

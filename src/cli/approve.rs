@@ -42,7 +42,7 @@ pub(super) async fn write_down(
     for (target, read) in targets.iter().zip(reads) {
         let now = held.ledger.seen(session.clock.now());
         let live = plan::live(target, read, &held.ledger, now).await?;
-        let plan = plan::make(session, target, read, &live, &held.ledger, now);
+        let plan = plan::make(session, target, read, live, &held.ledger, now);
         let approval = match plan.approve(id, &session.by, reason, now.wall) {
             Ok(approval) => approval,
             Err(why) => {

@@ -1,6 +1,7 @@
 //! The command line as it is written. The doc comments are the help.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -22,6 +23,7 @@ pub(super) struct Cli {
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(super) struct Global {
     /// Settings file [default: popgate.yaml, if it is there].
     #[arg(short, long, global = true, value_name = "FILE")]
@@ -63,7 +65,7 @@ pub(super) enum LogFormat {
 pub(super) enum Command {
     /// Check desired state and settings, offline.
     Validate(Validate),
-    /// Give the YAML its canonical form: users sorted, short form where it suffices, comments kept.
+    /// Give the YAML its canonical form, keeping every comment.
     Fmt(Fmt),
     /// Show what would change and why. Never writes.
     Plan(Plan),
@@ -176,6 +178,18 @@ pub(super) struct Plan {
     /// Plan as if it were this moment (2027-01-01 or 2027-01-01T08:00:00Z).
     #[arg(long, value_name = "TIME")]
     pub(super) at: Option<String>,
+    /// Plan against this snapshot instead of the store; needs no credentials. Once for each target.
+    #[arg(long, value_name = "FILE")]
+    pub(super) live: Vec<PathBuf>,
+    /// How old a snapshot may be; an older one ends with exit code 6.
+    #[arg(long, value_name = "DURATION", default_value = super::known::MAX_AGE, value_parser = duration, requires = "live")]
+    pub(super) max_age: Duration,
+    /// Tell which changes this branch causes: compare with this revision, such as origin/main.
+    #[arg(long, value_name = "REV", allow_hyphen_values = true)]
+    pub(super) base: Option<String>,
+    /// Plan this directory instead of the one that the settings name.
+    #[arg(long, value_name = "DIR")]
+    pub(super) desired: Option<PathBuf>,
     /// List only users whose name matches, such as '*@sales.example'; guards and plan id are those of the whole.
     #[arg(long, value_name = "GLOB")]
     pub(super) only: Option<String>,
@@ -275,6 +289,10 @@ pub(super) struct Set {
     pub(super) dry_run: bool,
 }
 
+fn duration(text: &str) -> Result<Duration, String> {
+    crate::settings::duration(text).ok_or_else(|| "write a duration such as 24h or 1h30m".to_owned())
+}
+
 fn access(text: &str) -> Result<Access, String> {
     match text {
         "enabled" => Ok(Access::Enabled),
@@ -287,9 +305,14 @@ fn access(text: &str) -> Result<Access, String> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum ExportFormat {
+    /// Desired-state YAML.
     Yaml,
+    /// A list of users for programs.
     Json,
+    /// A list of users for a spreadsheet.
     Csv,
+    /// All that `plan --live` needs, for CI; holds no secret.
+    Snapshot,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

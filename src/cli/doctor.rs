@@ -72,15 +72,15 @@ async fn general(session: &Session) -> Vec<Finding> {
 
 async fn examine(session: &Session, target: &Opened) -> Vec<Finding> {
     let mut findings = Vec::new();
-    findings.push(match session.read_settled(&target.directory) {
+    findings.push(match session.read_settled(&target.source) {
         Ok(Ok(read)) => Finding::ok(format!(
             "{} lists {} in {}",
-            target.directory.display(),
+            target.source,
             counted(read.desired.len(), "user"),
             counted(read.desired.files().count(), "file")
         )),
         Ok(Err(problems)) => Finding::error(
-            format!("{} has {}", target.directory.display(), counted(problems.len(), "problem")),
+            format!("{} has {}", target.source, counted(problems.len(), "problem")),
             "`popgate validate` shows them",
         ),
         Err(failure) => Finding::error(failure.message, failure.help.unwrap_or_default()),

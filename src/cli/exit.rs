@@ -17,9 +17,9 @@ pub(super) enum Exit {
     Guarded,
     /// Some accounts failed or are blocked, the others are done.
     Partial,
-    /// It is not that plan any more.
+    /// It is not that plan any more, or the snapshot is too old.
     Stale,
-    /// Another process holds the lock, or writing is suspended.
+    /// Another process holds the lock, writing is suspended, or its window is closed.
     Locked,
     /// The writes are done, and the restart failed.
     RestartFailed,
@@ -31,63 +31,44 @@ pub(super) enum Exit {
     Interrupted(i32),
 }
 
+/// The table of exit codes: how a command ended, its code, and what that means. The most severe comes first: in a mixed
+/// situation the one that stands first is reported.
+const TABLE: [(Exit, u8, &str); 11] = [
+    (Exit::Usage, 64, "usage error"),
+    (Exit::Invalid, 3, "desired state or settings invalid"),
+    (Exit::Guarded, 4, "a guard tripped"),
+    (Exit::Stale, 6, "not that plan any more, or the snapshot is too old"),
+    (Exit::Locked, 7, "locked by another process, suspended, or not the time to write"),
+    (Exit::Operational, 1, "operational error: store, service or file"),
+    (Exit::RestartFailed, 8, "writes done, restart failed or overdue"),
+    (Exit::Partial, 5, "some accounts failed or are blocked"),
+    (Exit::RestartOwed, 9, "writes done, restart still owed"),
+    (Exit::Changes, 2, "changes present"),
+    (Exit::Success, 0, "success"),
+];
+
 impl Exit {
     /// Returns the number that the process ends with.
     pub(super) fn code(self) -> u8 {
         match self {
-            Self::Success => 0,
-            Self::Operational => 1,
-            Self::Changes => 2,
-            Self::Invalid => 3,
-            Self::Guarded => 4,
-            Self::Partial => 5,
-            Self::Stale => 6,
-            Self::Locked => 7,
-            Self::RestartFailed => 8,
-            Self::RestartOwed => 9,
-            Self::Usage => 64,
             Self::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(130),
+            other => other.row().map_or(1, |row| TABLE[row].1),
         }
     }
 
-    /// Returns why, in the words of the table in the README.
+    /// Returns what the code means.
     pub(super) fn reason(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Operational => "operational error: store, service or file",
-            Self::Changes => "changes present",
-            Self::Invalid => "desired state or settings invalid",
-            Self::Guarded => "a guard tripped",
-            Self::Partial => "some accounts failed or are blocked",
-            Self::Stale => "not that plan any more",
-            Self::Locked => "locked by another process, or suspended",
-            Self::RestartFailed => "writes done, restart failed or overdue",
-            Self::RestartOwed => "writes done, restart still owed",
-            Self::Usage => "usage error",
-            Self::Interrupted(_) => "interrupted",
-        }
+        self.row().map_or("interrupted", |row| TABLE[row].2)
     }
 
-    /// Returns the more severe of two.
+    /// Returns the more severe of two. Whoever interrupts a command knows why it ended.
     pub(super) fn or(self, other: Self) -> Self {
-        if other.rank() < self.rank() { other } else { self }
+        if other.row() < self.row() { other } else { self }
     }
 
-    fn rank(self) -> u8 {
-        match self {
-            Self::Interrupted(_) => 0,
-            Self::Usage => 1,
-            Self::Invalid => 2,
-            Self::Guarded => 3,
-            Self::Stale => 4,
-            Self::Locked => 5,
-            Self::Operational => 6,
-            Self::RestartFailed => 7,
-            Self::Partial => 8,
-            Self::RestartOwed => 9,
-            Self::Changes => 10,
-            Self::Success => 11,
-        }
+    /// Returns the position in the table; none for a signal, which comes before all of them.
+    fn row(self) -> Option<usize> {
+        TABLE.iter().position(|(exit, ..)| *exit == self)
     }
 }
 
@@ -101,51 +82,48 @@ impl From<Exit> for ExitCode {
 mod tests {
     use super::*;
 
+    /// What the documents promise, from the most severe to none.
+    const PROMISED: [u8; 11] = [64, 3, 4, 6, 7, 1, 8, 5, 9, 2, 0];
+
+    fn every() -> impl Iterator<Item = Exit> {
+        TABLE.into_iter().map(|(exit, ..)| exit)
+    }
+
     #[test]
-    fn a_mixed_situation_reports_the_most_severe() {
-        use Exit::{
-            Changes, Guarded, Invalid, Locked, Operational, Partial, RestartFailed, RestartOwed, Stale,
-            Success,
-        };
-        let order = [
-            Invalid,
-            Guarded,
-            Stale,
-            Locked,
-            Operational,
-            RestartFailed,
-            Partial,
-            RestartOwed,
-            Changes,
-            Success,
-        ];
-        for (position, worse) in order.iter().enumerate() {
-            for better in &order[position..] {
-                assert_eq!(worse.or(*better), *worse);
-                assert_eq!(better.or(*worse), *worse);
+    fn of_any_two_the_more_severe_is_reported() {
+        let severity = |exit: Exit| PROMISED.iter().position(|code| *code == exit.code()).unwrap();
+        for one in every() {
+            for other in every() {
+                let worse = if severity(one) <= severity(other) { one } else { other };
+                assert_eq!(one.or(other), worse, "{one:?} and {other:?}");
+            }
+            for signal in [2, 15] {
+                let interrupted = Exit::Interrupted(signal);
+                assert_eq!((one.or(interrupted), interrupted.or(one)), (interrupted, interrupted));
             }
         }
     }
 
     #[test]
-    fn every_code_is_the_documented_one() {
-        let table = [
-            (Exit::Success, 0),
-            (Exit::Operational, 1),
-            (Exit::Changes, 2),
-            (Exit::Invalid, 3),
-            (Exit::Guarded, 4),
-            (Exit::Partial, 5),
-            (Exit::Stale, 6),
-            (Exit::Locked, 7),
-            (Exit::RestartFailed, 8),
-            (Exit::RestartOwed, 9),
-            (Exit::Usage, 64),
-            (Exit::Interrupted(2), 130),
-            (Exit::Interrupted(15), 143),
-        ];
-        for (exit, code) in table {
-            assert_eq!(exit.code(), code, "{exit:?}");
-        }
+    fn every_way_to_end_is_in_the_table_once() {
+        assert_eq!(every().map(Exit::code).collect::<Vec<_>>(), PROMISED);
+        assert_eq!([2, 15].map(|signal| Exit::Interrupted(signal).code()), [130, 143]);
+        assert!(every().all(|exit| !exit.reason().is_empty()));
+    }
+
+    #[test]
+    fn the_readme_has_the_same_table() {
+        let rows = include_str!("../../README.md")
+            .lines()
+            .skip_while(|line| !line.starts_with("| exit |"))
+            .skip(2)
+            .take_while(|line| line.starts_with('|'));
+        let cells = rows.map(|row| row.trim_matches('|').split('|').next().unwrap_or_default().trim());
+        let mut codes: Vec<u8> =
+            cells.flat_map(|cell| cell.split(", ").map(|code| code.parse().unwrap())).collect();
+        codes.sort_unstable();
+        let mut promised = [&PROMISED[..], &[130, 143]].concat();
+        promised.sort_unstable();
+        assert_eq!(codes, promised);
     }
 }

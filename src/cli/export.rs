@@ -7,6 +7,7 @@ use super::Failure;
 use super::args::{Export as Args, ExportFormat, Only};
 use super::exit::Exit;
 use super::get::csv_cell;
+use super::known::Known;
 use super::session::{Opened, Session};
 use crate::desired::{self, Entry};
 use crate::model::{Access, AccountRef, Live, Match, State};
@@ -14,6 +15,9 @@ use crate::report::harmless;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     let target = session.one_target()?;
+    if args.format == ExportFormat::Snapshot {
+        return snapshot(session, args, &target).await;
+    }
     let live = target.reader().read().await?;
     let mut left_out = Vec::new();
     let entries = live
@@ -52,6 +56,24 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     Ok(Exit::Success)
 }
 
+/// Writes all that `plan --live` needs.
+async fn snapshot(session: &Session, args: &Args, target: &Opened) -> Result<Exit, Failure> {
+    if args.only.is_some() || args.split.is_some() {
+        let message = "a snapshot holds all accounts of a target, so --only and --split do not go with it";
+        return Err(Failure::usage(message).help("leave them out"));
+    }
+    let ledger = session.ledger()?;
+    let known = Known::ask(session, target, &ledger).await?;
+    let good = ledger.of(&target.name).and_then(|known| known.good);
+    let good = session.kept(&target.name, good);
+    let text = known.snapshot(target.reader().name(), good.as_ref(), session.clock.now()).write();
+    match &args.out {
+        None => session.render.result(&text),
+        Some(directory) => write_texts(directory, &BTreeMap::from([("snapshot.json".to_owned(), text)]))?,
+    }
+    Ok(Exit::Success)
+}
+
 /// Entries for ignored or protected accounts would be refused by the next plan.
 fn is_out_of_hand(target: &Opened, account: AccountRef<'_>) -> bool {
     let names = || [account.id, account.name].into_iter().chain(account.aliases());
@@ -80,7 +102,7 @@ fn entry(account: AccountRef<'_>, live: &Live) -> Result<Entry, String> {
 fn render(entries: &[Entry], format: ExportFormat) -> String {
     match format {
         ExportFormat::Yaml => desired::write(entries),
-        ExportFormat::Json => {
+        ExportFormat::Json | ExportFormat::Snapshot => {
             let rows: Vec<_> = entries
                 .iter()
                 .map(|entry| serde_json::json!({"user": entry.name, "access": entry.access}))
@@ -100,7 +122,7 @@ fn render(entries: &[Entry], format: ExportFormat) -> String {
 fn file_name(stem: &str, format: ExportFormat) -> String {
     let ending = match format {
         ExportFormat::Yaml => "yaml",
-        ExportFormat::Json => "json",
+        ExportFormat::Json | ExportFormat::Snapshot => "json",
         ExportFormat::Csv => "csv",
     };
     format!("{stem}.{ending}")
@@ -119,19 +141,23 @@ fn write(
     files: &BTreeMap<String, Vec<Entry>>,
     format: ExportFormat,
 ) -> Result<(), Failure> {
+    let texts = files.iter().map(|(name, entries)| (name.clone(), render(entries, format)));
+    write_texts(directory, &texts.collect())
+}
+
+fn write_texts(directory: &std::path::Path, texts: &BTreeMap<String, String>) -> Result<(), Failure> {
     let failed = |path: &std::path::Path, error: &std::io::Error| {
         Failure::operational(format!("writing {}: {error}", path.display()))
     };
     std::fs::create_dir_all(directory).map_err(|error| failed(directory, &error))?;
     // All or nothing: no file is begun when one of them is there already.
-    if let Some(there) = files.keys().map(|name| directory.join(name)).find(|path| path.exists()) {
+    if let Some(there) = texts.keys().map(|name| directory.join(name)).find(|path| path.exists()) {
         return Err(Failure::operational(format!("{} exists already", there.display()))
             .help("choose an empty directory with --out"));
     }
-    for (name, entries) in files {
+    for (name, text) in texts {
         let path = directory.join(name);
-        crate::replace::replace(&path, render(entries, format).as_bytes())
-            .map_err(|error| failed(&path, &error))?;
+        crate::replace::replace(&path, text.as_bytes()).map_err(|error| failed(&path, &error))?;
     }
     Ok(())
 }

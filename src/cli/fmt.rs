@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use super::Failure;
 use super::args::Fmt as Args;
 use super::exit::Exit;
-use super::session::Session;
+use super::session::{Opened, Session};
 use crate::daemon::world::located;
 use crate::desired::{self, SourceFile};
 use crate::replace::replace;
 use crate::report;
+use crate::source::Source;
 
 /// A file that is not in its canonical form.
 struct Change {
@@ -21,14 +22,20 @@ struct Change {
 pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     let mut directories = args.directories.clone();
     if directories.is_empty() {
-        directories = session.targets()?.into_iter().map(|target| target.directory).collect();
+        let of_git = |target: &Opened| target.source.remote().is_some();
+        let targets = session.targets()?;
+        if let Some(target) = targets.iter().find(|target| of_git(target)) {
+            let message = format!("target `{}` is fetched from git, so there are no files here", target.name);
+            return Err(Failure::usage(message).help("name the directory of a clone: `popgate fmt DIR`"));
+        }
+        directories = targets.into_iter().map(|target| target.directory).collect();
     }
     // Two targets may share their files.
     directories.sort();
     directories.dedup();
     let (mut changes, mut problems, mut files) = (Vec::new(), Vec::new(), 0);
     for directory in &directories {
-        let read = match session.read_settled(directory)? {
+        let read = match session.read_settled(&Source::Directory(directory.clone()))? {
             Ok(read) => read,
             Err(found) => {
                 problems.extend(found);
@@ -39,11 +46,12 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
         files += sources.len();
         match desired::format(&sources) {
             Ok(edits) => {
-                changes.extend(edits.into_iter().filter(desired::Edit::is_change).map(|edit| Change {
+                let edits = edits.into_iter().filter(desired::Edit::is_change);
+                changes.extend(edits.map(|edit| Change {
                     path: directory.join(&edit.path),
                     before: edit.before.unwrap_or_default(),
                     after: edit.after,
-                }))
+                }));
             }
             Err(found) => problems.extend(located(directory, found)),
         }

@@ -39,11 +39,11 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     let (mut rows, mut known) = (Vec::new(), BTreeSet::new());
     for target in &targets {
         let live = target.reader().read().await?;
-        let desired = if let Ok(read) = session.read_settled(&target.directory)? {
+        let desired = if let Ok(Ok(read)) = session.read_settled(&target.source) {
             read.desired
         } else {
             tracing::warn!(
-                "The desired state of target {} is invalid; `popgate validate` says why.",
+                "The desired state of target {} cannot be used now; `popgate validate` says why.",
                 target.name
             );
             let good = session.ledger()?.of(&target.name).and_then(|known| known.good);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::apply::closed;
 use super::args::{Apply as Args, RestartWhen};
 use super::exit::Exit;
 use super::session::{Opened, Session};
@@ -63,7 +64,7 @@ pub(super) async fn apply(
     for (target, read) in targets.iter().zip(&reads) {
         let now = ledger.seen(session.clock.now());
         let live = plan::live(target, read, &ledger, now).await?;
-        plans.push(plan::make(session, target, read, &live, &ledger, now));
+        plans.push(plan::make(session, target, read, live, &ledger, now));
     }
     let wanted = args.plan.as_deref().map(PlanId::from_text);
     if let Some(wanted) = &wanted
@@ -77,8 +78,7 @@ pub(super) async fn apply(
         let exit = plans.iter().map(plan::exit_of).fold(Exit::Success, Exit::or);
         let format = args.format.into();
         // A reader that has seen enough closes the pipe; that is no error.
-        let _ =
-            plan::write(session, targets, &reads, &plans, &[], format, session.render.color, exit, &mut out);
+        let _ = plan::write(targets, &reads, &plans, &[], format, session.render.color, exit, &mut out);
     }
     let changes = plans.iter().map(|plan| plan.admitted().count()).sum::<usize>();
     if changes > 0 && !args.yes {
@@ -172,6 +172,10 @@ impl Wait<'_> {
         }
         if status.targets.iter().any(|target| target.busy) {
             return Ok(None);
+        }
+        if let Some(target) = status.targets.iter().find(|target| target.closed) {
+            self.session.render.remark(&closed(target));
+            return Ok(Some(Exit::Locked));
         }
         let plans = || status.targets.iter().filter_map(|target| target.plan.as_ref());
         if plans().any(|plan| !plan.guards.is_empty()) {

@@ -12,6 +12,7 @@ mod fmt;
 mod get;
 mod handover;
 mod history;
+mod known;
 mod open;
 mod operate;
 mod plan;

@@ -7,32 +7,37 @@ use jiff::Timestamp;
 use super::Failure;
 use super::args::{Plan as Args, ReportFormat};
 use super::exit::Exit;
+use super::known::{self, Known};
 use super::reports::{self, To};
 use super::session::{Opened, Session};
 use crate::daemon::world::read_live;
 use crate::engine::event::DesiredRead;
 use crate::engine::replication;
 use crate::journal::fold::Ledger;
-use crate::model::{AccountId, AccountRef, Live, Now};
+use crate::model::{Live, Now};
 use crate::name::Glob;
-use crate::plan::{self, Memory, Plan};
-use crate::report::{self, Extent, Shown, Unlisted};
+use crate::plan::Plan;
+use crate::report::{self, Extent, Shown};
 use crate::stores::StoreError;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
-    let targets = session.targets()?;
+    let (targets, restored) = known::targets(session, args)?;
+    // Whatever is wrong in the files is said before any store is asked.
     let reads = session.desired(&targets)?;
-    let ledger = session.ledger()?;
+    let known = if args.live.is_empty() { known::ask(session, &targets, &reads).await? } else { restored };
     let only = args.only.as_deref().map(Glob::new);
     let (mut plans, mut extents) = (Vec::new(), Vec::new());
-    for (target, read) in targets.iter().zip(&reads) {
-        let live = live(target, read, &ledger, ledger.seen(session.clock.now())).await?;
+    for ((target, read), known) in targets.iter().zip(&reads).zip(&known) {
         let now = match &args.at {
             Some(text) => at(text, target, session.clock.now())?,
-            None => ledger.seen(session.clock.now()),
+            None => known.seen(session.clock.now()),
         };
-        let plan = make(session, target, read, &live, &ledger, now);
-        let unlisted = args.show_unlisted.then(|| unlisted(session, target, read, &live, &ledger, now));
+        let mut plan = known.plan(&read.desired, now);
+        plan.context.author.clone_from(&read.author);
+        if let Some(revision) = &args.base {
+            known.compare(session, &mut plan, target, revision, now)?;
+        }
+        let unlisted = args.show_unlisted.then(|| known.unlisted(&read.desired, now));
         let (plan, only) = match &only {
             Some(glob) => {
                 let (plan, hidden) = plan.only(glob);
@@ -50,7 +55,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     }
     reports::write(session.render, &args.output, |format, to, out| {
         let color = to == To::Output && session.render.color;
-        write(session, &targets, &reads, &plans, &extents, format, color, exit, out)
+        write(&targets, &reads, &plans, &extents, format, color, exit, out)
     })?;
     Ok(exit)
 }
@@ -73,42 +78,14 @@ pub(super) fn make(
     session: &Session,
     target: &Opened,
     read: &DesiredRead,
-    live: &Live,
+    live: Live,
     ledger: &Ledger,
     now: Now,
 ) -> Plan {
-    let mut policy = target.policy.clone();
-    // The first contact is the daemon's to wait for; here it is a note.
-    policy.guards.first_contact = false;
-    plan::plan(&read.desired, live, &remembered(session, target, ledger), &policy, now)
-}
-
-/// What the journal remembers of a target.
-fn remembered(session: &Session, target: &Opened, ledger: &Ledger) -> Memory {
-    let applied = ledger.of(&target.name).and_then(|known| known.applied.as_ref()).map(|mark| mark.digest);
-    let mut memory = ledger.memory(&target.name, session.kept(&target.name, applied));
-    memory.not_effective = ledger.not_effective(&target.policy.service.key, &target.policy.service.name);
-    memory.clock_jumped = ledger.is_ahead_of(session.clock.now().wall);
-    memory
-}
-
-/// Lists the accounts that no entry names.
-fn unlisted(
-    session: &Session,
-    target: &Opened,
-    read: &DesiredRead,
-    live: &Live,
-    ledger: &Ledger,
-    now: Now,
-) -> Vec<Unlisted> {
-    let memory = remembered(session, target, ledger);
-    let accounts = plan::unlisted(&read.desired, live, &memory, &target.policy, now);
-    let row = |account: AccountRef<'_>| Unlisted {
-        account: AccountId::new(account.id),
-        name: account.name.to_owned(),
-        state: account.state.clone(),
-    };
-    accounts.into_iter().map(row).collect()
+    let known = Known::new(session, target, ledger, live);
+    let mut plan = known.plan(&read.desired, now);
+    plan.context.author.clone_from(&read.author);
+    plan
 }
 
 /// Returns the exit code that a plan deserves by itself.
@@ -128,7 +105,6 @@ pub(super) fn exit_of(plan: &Plan) -> Exit {
     reason = "a report needs to know all of it, and only the two commands that make plans call this"
 )]
 pub(super) fn write(
-    session: &Session,
     targets: &[Opened],
     reads: &[DesiredRead],
     plans: &[Plan],
@@ -143,7 +119,7 @@ pub(super) fn write(
         commit: reads.get(position).and_then(|read| read.commit.clone()),
         directory: target.directory.display().to_string(),
         rooted: reports::from_root(&target.directory),
-        timezone: session.settings.timezone.clone(),
+        timezone: target.policy.timezone.clone(),
         extent: extents.get(position).cloned().unwrap_or_default(),
     };
     let views: Vec<_> = targets.iter().enumerate().map(view).collect();

@@ -125,6 +125,7 @@ fn parts(old: &Target, new: &Target) -> Vec<&'static str> {
         (before.restart == after.restart, "restart"),
         (before.windows == after.windows, "windows"),
         (before.refresh == after.refresh, "refresh"),
+        (old.snapshot == new.snapshot, "snapshot"),
         (before.timezone == after.timezone, "timezone"),
     ]
     .into_iter()

@@ -149,3 +149,41 @@ pub(super) fn from_root(path: &Path) -> String {
         None => name(path),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_names_its_format_and_its_file() {
+        let wanted = file("junit=a=b.xml").unwrap();
+        assert_eq!((wanted.format, wanted.path), (ReportFormat::Junit, PathBuf::from("a=b.xml")));
+        for bad in ["", "json", "json=", "json=-", "JSON=x", "=x"] {
+            assert!(file(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_format_is_documented() {
+        let documents = [include_str!("../../README.md"), include_str!("../../docs/reports.md")];
+        for format in ReportFormat::value_variants() {
+            let name = format.to_possible_value().unwrap().get_name().to_owned();
+            for document in documents {
+                let rows = document.lines().filter(|line| line.starts_with('|'));
+                let first = rows.filter_map(|row| row.split('|').nth(1));
+                assert!(first.into_iter().any(|cell| cell.contains(&format!("`{name}`"))), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_is_named_from_the_root_of_its_repository() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("repo/.git")).unwrap();
+        std::fs::create_dir_all(dir.path().join("repo/a/b")).unwrap();
+        assert_eq!(from_root(&dir.path().join("repo/a/b/c.yaml")), "a/b/c.yaml");
+        assert_eq!(from_root(&dir.path().join("repo/a/gone/c.yaml")), "a/gone/c.yaml");
+        let outside = dir.path().join("x.yaml");
+        assert_eq!(from_root(&outside), outside.display().to_string());
+    }
+}

@@ -14,6 +14,7 @@ use super::progress::Progress;
 use super::reload;
 use super::session::{Opened, Session};
 use crate::daemon::notify::Notifier;
+use crate::daemon::snapshot::Schedule;
 use crate::daemon::{Hooks, drive};
 use crate::engine::effect::Notice;
 use crate::engine::event::Decision;
@@ -112,7 +113,8 @@ async fn rounds(
         for service in engine.status(session.clock.now()).services.iter().filter(|service| service.unknown) {
             tracing::error!("A restart of {} is owed, and nobody will do it: {UNKNOWN}.", service.name);
         }
-        let world = world(session, &targets, Some(Arc::clone(&journal)), true);
+        let mut world = world(session, &targets, Some(Arc::clone(&journal)), true);
+        world.snapshots = targets.iter().filter_map(snapshot).collect();
         let driven = drive(engine, world, session.clock, hooks).await;
         let driven = match driven {
             Ok(driven) if driven.reload => driven,
@@ -163,11 +165,18 @@ async fn observe(
     Ok(driven.signal.map_or(Exit::Success, Exit::Interrupted))
 }
 
+/// The snapshot that is kept of a target, if one is.
+fn snapshot(target: &Opened) -> Option<(String, Schedule)> {
+    let (file, policy) = (target.snapshot()?, target.policy.clone());
+    let schedule = Schedule { path: file.path.clone(), interval: file.interval, policy };
+    Some((target.name.clone(), schedule))
+}
+
 fn say_start(session: &Session, targets: &[Opened]) {
     for target in targets {
         tracing::info!(
             "Watching {} for target {}; the service is {}. State is kept in {}.",
-            target.directory.display(),
+            target.source,
             target.name,
             target.policy.service.name,
             session.state().display()

@@ -8,7 +8,6 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::args::{Global, LogFormat};
-use super::exit::Exit;
 use super::render::Render;
 use super::{Failure, open as store, who};
 use crate::daemon::clock::NOW_VARIABLE;
@@ -24,6 +23,7 @@ use crate::model::Digest;
 use crate::plan::{self, policy::Policy};
 use crate::services::Service;
 use crate::settings::{self, DesiredSource, Settings, Target};
+use crate::source::{Source, git};
 
 /// How long a command waits for files that are just being written.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -41,7 +41,9 @@ pub(super) struct Session {
 /// One target with everything that acts on it.
 pub(super) struct Opened {
     pub(super) name: String,
+    /// What a person puts before the names of its files.
     pub(super) directory: PathBuf,
+    pub(super) source: Source,
     pub(super) policy: Policy,
     pub(super) service: Arc<dyn Service>,
     target: Target,
@@ -89,12 +91,12 @@ impl Session {
         }
         let chosen =
             self.settings.targets.iter().filter(|(name, _)| wanted.is_none_or(|wanted| wanted == *name));
-        chosen.map(|(name, target)| open(name, target)).collect()
+        Ok(chosen.map(|(name, target)| open(self.state(), name, target)).collect())
     }
 
     /// Opens all targets of the settings, whichever were asked for.
-    pub(super) fn every_target(&self) -> Result<Vec<Opened>, Failure> {
-        self.settings.targets.iter().map(|(name, target)| open(name, target)).collect()
+    pub(super) fn every_target(&self) -> Vec<Opened> {
+        self.settings.targets.iter().map(|(name, target)| open(self.state(), name, target)).collect()
     }
 
     /// Returns the one target, for commands that can do only one.
@@ -141,7 +143,7 @@ impl Session {
     pub(super) fn desired(&self, targets: &[Opened]) -> Result<Vec<DesiredRead>, Failure> {
         let (mut reads, mut diagnostics) = (Vec::new(), Vec::new());
         for target in targets {
-            match self.read_settled(&target.directory)? {
+            match self.read_settled(&target.source)? {
                 Ok(read) => {
                     diagnostics.extend(target.refused(&read.desired));
                     reads.push(read);
@@ -152,18 +154,32 @@ impl Session {
         if diagnostics.is_empty() { Ok(reads) } else { Err(Failure::invalid(diagnostics)) }
     }
 
-    /// Reads one directory; the inner error are its problems.
+    /// Reads one source; the inner error are its problems. A repository is fetched first, once.
     pub(super) fn read_settled(
         &self,
-        directory: &Path,
+        source: &Source,
     ) -> Result<Result<DesiredRead, Vec<Diagnostic>>, Failure> {
+        if let Some(remote) = source.remote().filter(|remote| !remote.was_tried()) {
+            let runtime = tokio::runtime::Handle::current();
+            match tokio::task::block_in_place(|| runtime.block_on(remote.fetch())) {
+                Err(problem) if problem.code == codes::GIT_FETCH => {
+                    let failure = Failure::operational(problem.message);
+                    return Err(match problem.help {
+                        Some(help) => failure.help(help),
+                        None => failure,
+                    });
+                }
+                Err(problem) => return Ok(Err(vec![problem])),
+                Ok(_) => {}
+            }
+        }
         let start = self.clock.now().mono;
         loop {
-            match read_desired(directory) {
+            match read_desired(source) {
                 Ok(read) => return Ok(Ok(read)),
                 Err(ReadFailure::Invalid(diagnostics)) => return Ok(Err(diagnostics)),
                 Err(ReadFailure::Moving(what)) if self.clock.now().mono.saturating_sub(start) > SETTLE => {
-                    let message = format!("the files in {} keep changing: {what}", directory.display());
+                    let message = format!("the files in {source} keep changing: {what}");
                     return Err(Failure::operational(message)
                         .help("wait until whatever writes them is done; remove a stale .git/index.lock"));
                 }
@@ -179,6 +195,11 @@ impl Opened {
         located(&self.directory, plan::refuse_listed(desired, &self.policy))
     }
 
+    /// Returns where a snapshot of the target is kept.
+    pub(super) fn snapshot(&self) -> Option<&settings::SnapshotFile> {
+        self.target.snapshot.as_ref()
+    }
+
     /// Opens the store for reading only.
     pub(super) fn reader(&self) -> Arc<dyn crate::stores::Reader> {
         store::reader(&self.target.store)
@@ -188,7 +209,7 @@ impl Opened {
     pub(super) fn io(&self, writes: bool) -> TargetIo {
         let store =
             if writes { Store::Write(store::writer(&self.target.store)) } else { Store::Read(self.reader()) };
-        TargetIo { directory: self.directory.clone(), store }
+        TargetIo { source: self.source.clone(), store }
     }
 }
 
@@ -199,15 +220,20 @@ pub(super) fn located_refusals(directory: &Path, diagnostics: &[Diagnostic]) -> 
     rest.into_iter().chain(located(directory, refused)).collect()
 }
 
-fn open(name: &str, target: &Target) -> Result<Opened, Failure> {
-    let directory = match &target.desired {
-        DesiredSource::Directory(directory) => directory.clone(),
-        DesiredSource::Git { .. } => {
-            return Err(Failure::new(
-                Exit::Invalid,
-                format!("target `{name}`: a git source is not built into this version"),
-            )
-            .help("keep a checkout and name its directory: `desired: /srv/git/desired-state`"));
+fn open(state: &Path, name: &str, target: &Target) -> Opened {
+    let source = match &target.desired {
+        DesiredSource::Directory(directory) => Source::Directory(directory.clone()),
+        DesiredSource::Git(written) => {
+            let address = git::Address {
+                url: written.url.clone(),
+                reference: written.reference.clone(),
+                path: written.path.clone(),
+                allowed_signers: written.allowed_signers.clone(),
+                login: written.login.clone(),
+                ssh_key: written.ssh_key.clone(),
+                interval: written.interval,
+            };
+            Source::Git(Arc::new(git::Remote::new(address, state, name)))
         }
     };
     let service = store::service(&target.service);
@@ -215,7 +241,8 @@ fn open(name: &str, target: &Target) -> Result<Opened, Failure> {
     policy.service = service.profile();
     // The settings say which service it is; a changed timeout must not orphan a debt.
     policy.service.key = target.service.key();
-    Ok(Opened { name: name.to_owned(), directory, policy, service, target: target.clone() })
+    let directory = source.directory().to_owned();
+    Opened { name: name.to_owned(), directory, source, policy, service, target: target.clone() }
 }
 
 /// Returns the services of these targets by key; targets with equal keys share one.

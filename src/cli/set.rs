@@ -16,7 +16,13 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     }
     let target = session.one_target()?;
     refuse_unmanaged(&target, &args.user)?;
-    let files: Vec<SourceFile> = match session.read_settled(&target.directory)? {
+    if target.source.remote().is_some() {
+        let message =
+            format!("target `{}` is fetched from git, so there is no file here to edit", target.name);
+        let help = "edit the file in a clone of the repository, commit and push it";
+        return Err(Failure::usage(message).help(help));
+    }
+    let files: Vec<SourceFile> = match session.read_settled(&target.source)? {
         Ok(read) => read.desired.files().map(|(file, _)| file.clone()).collect(),
         Err(diagnostics) => return Err(Failure::invalid(diagnostics)),
     };

@@ -57,7 +57,7 @@ async fn everything(session: &Session) -> Result<Status, Failure> {
     // The journal knows services by key; a person knows them by name. One that the settings do not name any more
     // is worth a word only as long as it owes something.
     let names: BTreeMap<String, String> = session
-        .every_target()?
+        .every_target()
         .into_iter()
         .map(|target| (target.policy.service.key, target.policy.service.name))
         .collect();

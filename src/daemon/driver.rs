@@ -8,7 +8,9 @@ use tokio::task::JoinSet;
 
 use super::clock::Clock;
 use super::crash;
+use super::fetch::Fetching;
 use super::signals::{Asked, Signals};
+use super::snapshot::Snapshots;
 use super::supervisor::Supervisor;
 use super::world::{Store, World, read_desired, read_live};
 use crate::engine::Engine;
@@ -19,6 +21,7 @@ use crate::journal::keep;
 use crate::model::{Fault, Outcome};
 use crate::plan::Plan;
 use crate::report;
+use crate::source::Source;
 use crate::source::watch::Watch;
 use crate::web::{Request, Snapshot};
 
@@ -80,6 +83,7 @@ pub async fn drive(
     let mut driver = Driver {
         engine,
         watches: BTreeMap::new(),
+        fetches: BTreeMap::new(),
         world: Arc::new(world),
         clock,
         inputs,
@@ -92,6 +96,7 @@ pub async fn drive(
     if hooks.watch {
         driver.watch();
     }
+    let mut snapshots = Snapshots::new(&driver.world, driver.clock.now());
     let mut supervisor = Supervisor::new(hooks.watch);
     let (mut signal, mut reload) = (None, false);
     driver.input(Input::Tick);
@@ -112,9 +117,10 @@ pub async fn drive(
         if let Some(why) = driver.broken.get() {
             return Err(Fatal::Journal(why.clone()));
         }
+        snapshots.look(&driver.engine, &driver.world, driver.clock.now());
         let wakeup = driver.engine.next_wakeup(driver.clock.now());
         let watchdog = supervisor.as_ref().and_then(Supervisor::every);
-        let wakeup = [wakeup, watchdog].into_iter().flatten().min();
+        let wakeup = [wakeup, watchdog, snapshots.wakeup(driver.clock.now())].into_iter().flatten().min();
         tokio::select! {
             biased;
             asked = signals.next() => match asked {
@@ -125,6 +131,9 @@ pub async fn drive(
                         Supervisor::stopping();
                     }
                     driver.input(Input::Stop);
+                    if !driver.engine.finished() {
+                        tracing::info!("Stopping when the step in flight is over; a second signal aborts it.");
+                    }
                 }
                 Asked::LookAgain if hooks.reload.as_mut().is_some_and(|again| again()) => {
                     reload = true;
@@ -133,6 +142,7 @@ pub async fn drive(
                 Asked::LookAgain => driver.operator(Command::Reconcile { by: "SIGHUP".to_owned() }, None),
             },
             Some(input) = incoming.recv() => driver.input(input),
+            Some(taken) = snapshots.taken() => snapshots.write(taken, &driver.engine, driver.clock.now()),
             Some(request) = receive(&mut requests) => driver.operator(request.command, Some(request.reply)),
             () = tokio::time::sleep(wakeup.unwrap_or_default()), if wakeup.is_some() => driver.input(Input::Tick),
         }
@@ -158,6 +168,7 @@ struct Driver {
     engine: Engine,
     world: Arc<World>,
     watches: BTreeMap<String, Watch>,
+    fetches: BTreeMap<String, Fetching>,
     clock: Clock,
     inputs: mpsc::UnboundedSender<Input>,
     tasks: JoinSet<()>,
@@ -174,6 +185,9 @@ impl Driver {
 
     fn operator(&mut self, command: Command, reply: Option<oneshot::Sender<Result<String, String>>>) {
         self.tickets += 1;
+        if matches!(command, Command::Reconcile { .. }) {
+            self.fetches.values().for_each(Fetching::now);
+        }
         if let Some(reply) = reply {
             self.replies.insert(self.tickets, reply);
         }
@@ -192,17 +206,25 @@ impl Driver {
 
     fn watch(&mut self) {
         for (name, target) in &self.world.targets {
+            let directory = match &target.source {
+                Source::Directory(directory) => directory,
+                Source::Git(remote) => {
+                    let fetching = Fetching::begin(Arc::clone(remote), name.clone(), self.inputs.clone());
+                    self.fetches.insert(name.clone(), fetching);
+                    continue;
+                }
+            };
             let (inputs, target_name) = (self.inputs.clone(), name.clone());
             let hint = move || {
                 // The driver may be gone already; then nobody needs the hint.
                 drop(inputs.send(Input::Hint { target: target_name.clone() }));
             };
-            match crate::source::watch::watch(&target.directory, hint) {
+            match crate::source::watch::watch(directory, hint) {
                 Ok(watch) => drop(self.watches.insert(name.clone(), watch)),
                 Err(error) => tracing::warn!(
                     target = %name,
                     "Cannot watch {}: {error}. Changes are seen at the next resync only.",
-                    target.directory.display()
+                    directory.display()
                 ),
             }
         }
@@ -237,11 +259,22 @@ impl Driver {
                 {
                     tracing::debug!("Watching again failed: {error}.");
                 }
-                let Some(directory) = self.world.targets.get(&target).map(|io| io.directory.clone()) else {
+                let Some(source) = self.world.targets.get(&target).map(|io| io.source.clone()) else {
                     return;
                 };
+                let first = self.fetches.get(&target).map(Fetching::first);
                 self.answer(ticket, async move {
-                    let read = tokio::task::spawn_blocking(move || read_desired(&directory)).await;
+                    match (first, source.remote()) {
+                        (Some(first), _) => first.await,
+                        // Nobody fetches beside a command that ends, and it must not act on what is old.
+                        (None, Some(remote)) if !remote.was_tried() => {
+                            if let Err(problem) = remote.fetch().await {
+                                return Answer::Desired(Err(ReadFailure::Invalid(vec![problem])));
+                            }
+                        }
+                        _ => {}
+                    }
+                    let read = tokio::task::spawn_blocking(move || read_desired(&source)).await;
                     Answer::Desired(
                         read.unwrap_or_else(|_| Err(ReadFailure::Moving("the reader stopped".to_owned()))),
                     )

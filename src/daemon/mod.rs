@@ -4,8 +4,10 @@
 pub mod clock;
 pub mod crash;
 mod driver;
+mod fetch;
 pub mod notify;
 mod signals;
+pub mod snapshot;
 mod supervisor;
 pub mod world;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use super::snapshot::Schedule;
 use crate::desired::{self, Desired};
 use crate::diagnostic::Diagnostic;
 use crate::engine::event::{DesiredRead, ReadFailure};
@@ -11,7 +12,7 @@ use crate::journal::Journal;
 use crate::journal::entry::Record;
 use crate::model::Live;
 use crate::services::Service;
-use crate::source::{self, ReadProblem};
+use crate::source::{ReadProblem, Source};
 use crate::stores::{Reader, StoreError, Wanted, Writer};
 
 /// Everything outside the engine.
@@ -20,6 +21,8 @@ pub struct World {
     pub targets: BTreeMap<String, TargetIo>,
     /// Services by key.
     pub services: BTreeMap<String, Arc<dyn Service>>,
+    /// Snapshots that are kept fresh, by target.
+    pub snapshots: BTreeMap<String, Schedule>,
     /// Where desired states are kept.
     pub state: PathBuf,
     /// The journal; a daemon that only observes has none.
@@ -28,8 +31,8 @@ pub struct World {
 
 /// One target's files and store.
 pub struct TargetIo {
-    /// The desired directory.
-    pub directory: PathBuf,
+    /// Where the desired state comes from.
+    pub source: Source,
     /// The store.
     pub store: Store,
 }
@@ -53,15 +56,19 @@ impl Store {
     }
 }
 
-/// Reads a desired directory once, consistently, and judges it.
-pub fn read_desired(directory: &std::path::Path) -> Result<DesiredRead, ReadFailure> {
-    let reading = source::directory::read(directory).map_err(|problem| match problem {
+/// Reads desired files once, consistently, and judges them.
+pub fn read_desired(source: &Source) -> Result<DesiredRead, ReadFailure> {
+    let directory = source.directory();
+    let read = source.read().map_err(|problem| match problem {
         ReadProblem::Moving { what } => ReadFailure::Moving(what),
         ReadProblem::Invalid(diagnostics) => ReadFailure::Invalid(located(directory, diagnostics)),
     })?;
-    let commit = source::commit_of(directory).map(|commit| commit.to_string());
-    match desired::read(reading.files) {
-        Ok(desired) => Ok(DesiredRead { desired, commit }),
+    match desired::read(read.files) {
+        Ok(desired) => {
+            let commit = read.commit.as_ref().map(ToString::to_string);
+            let author = read.commit.filter(|commit| !commit.dirty).and_then(|commit| commit.author);
+            Ok(DesiredRead { desired, commit, author })
+        }
         Err(diagnostics) => Err(ReadFailure::Invalid(located(directory, diagnostics))),
     }
 }

@@ -60,7 +60,7 @@ impl Desired {
             && (after.is_empty() || comment.starts_with('#') && comment.len() < after.len());
         let from = key_end + rest.len() - word.len();
         let access = from..from + access.word().len();
-        plain.then(|| Span { entry: start..access.end, access })
+        plain.then_some(Span { entry: start..access.end, access })
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
                     e: {access: enabled, until: 2030-01-01}\n  f:\n    reason: enabled\n    access: \"disabled\"\n  ? g\n  : \
                     enabled\n";
         let desired = read(files(&[("x.yaml", text)])).unwrap();
-        let names: Vec<&str> = desired.iter().map(|entry| &*entry.name).collect();
+        let names: Vec<&str> = desired.iter().map(|entry| entry.name).collect();
         let found = desired.spans("x.yaml", &names);
         let words: Vec<_> = found.iter().map(|span| &text[span.clone().unwrap().access]).collect();
         let shown: Vec<_> = names.iter().copied().zip(words).collect();

@@ -157,6 +157,15 @@ codes! {
     LINK_LOOP = 206, "Symlink leads back",
         "A symlink leads back to a directory that it lies in, or to itself, so that the files would never end. \
          Delete it.";
+    GIT_FETCH = 210, "Repository cannot be fetched",
+        "The repository that the settings name cannot be reached, does not let popgate in, or does not come in time. \
+         The last good state stays in force until it can be fetched again.";
+    GIT_REF = 211, "No such branch or tag",
+        "The repository does not have the branch or tag that the settings name; it may have been deleted. The last \
+         good state stays in force.";
+    GIT_SIGNATURE = 212, "Commit is not signed by an allowed signer",
+        "The settings ask for a signature by SSH key of somebody in the file of allowed signers, and the newest \
+         commit has none, another one, or one that cannot be verified. The last good state stays in force.";
     PROTECTED_ENTRY = 250, "Entry is ignored or protected",
         "The settings of the target say that this account is ignored or protected, so an entry for it would \
          never be carried out. Remove the entry, or change the settings.";

@@ -156,7 +156,9 @@ impl Engine {
         {
             instances.push(Owing { instance: found.instance.clone(), seen: Some(found) });
         }
-        let commit = self.targets.get(&batch.target).and_then(|target| target.commit.clone());
+        let target = self.targets.get(&batch.target);
+        let commit = target.and_then(|target| target.commit.clone());
+        let author = target.and_then(|target| target.author.clone());
         let mut records = std::mem::take(&mut batch.first);
         records.push(Record::Batch {
             target: batch.target.clone(),
@@ -164,6 +166,7 @@ impl Engine {
             plan: batch.plan.id.clone(),
             digest: batch.plan.digest,
             commit,
+            author,
             service: batch.service.clone(),
             instances,
             by: self.mode.by.clone(),

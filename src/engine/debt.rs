@@ -11,8 +11,11 @@ use crate::model::Now;
 use crate::plan::policy::RestartPolicy;
 use crate::services::{Condition, Observed};
 
-/// How far a service's own measure of its age may be off.
+/// How far a service's own measure of its age may be off, whatever the age.
 const AGE_TOLERANCE: Duration = Duration::from_secs(2);
+
+/// One part in so many by which two clocks may drift apart. Ordinary ones are five times better.
+const DRIFT: u32 = 2_000;
 
 /// When a debt's writes were, on this process's monotonic clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +75,13 @@ pub(super) fn proof(debt: &Debt, seen: &Observed, writes: Writes, asked: Duratio
     if seen.condition == Condition::Changing {
         return None;
     }
+    if debt.anchor.as_ref().is_some_and(|anchor| anchor.condition == Condition::Stopped) {
+        // It was stopped after the last write and is not any more, so this run began after it.
+        return Some(match &seen.identity {
+            Some(now) => Proof::NewIdentity { before: "stopped".to_owned(), now: now.clone() },
+            None => Proof::Stopped,
+        });
+    }
     let before = debt.anchor.as_ref().and_then(|anchor| anchor.identity.as_ref());
     if let (Some(before), Some(after)) = (before, &seen.identity)
         && before != after
@@ -80,7 +90,7 @@ pub(super) fn proof(debt: &Debt, seen: &Observed, writes: Writes, asked: Duratio
     }
     let since = asked.saturating_sub(writes.last);
     match seen.age {
-        Some(age) if writes.seen && age + AGE_TOLERANCE < since => {
+        Some(age) if writes.seen && age + AGE_TOLERANCE + since / DRIFT < since => {
             Some(Proof::Younger { age_ms: millis(age), write_ms: millis(since) })
         }
         _ => None,

@@ -72,6 +72,8 @@ pub struct DesiredRead {
     pub desired: Desired,
     /// The git commit it came from, where there is one.
     pub commit: Option<String>,
+    /// Who wrote that commit, if nothing else stands in the files.
+    pub author: Option<String>,
 }
 
 /// Why a desired directory could not be used.

@@ -12,6 +12,7 @@ mod expiry;
 mod operator;
 pub mod replication;
 pub mod retry;
+mod service;
 mod settle;
 pub mod status;
 mod target;
@@ -31,6 +32,7 @@ use crate::journal::entry::Record;
 use crate::journal::fold::{CLOCK_STEP, Ledger};
 use crate::model::Now;
 use crate::name::Glob;
+use crate::plan::memory::Memory;
 use crate::plan::policy::Policy;
 use crate::plan::{Note, Plan};
 use crate::services::Instance;
@@ -119,7 +121,7 @@ pub struct Engine {
     mode: Mode,
     ledger: Ledger,
     targets: BTreeMap<String, Target>,
-    services: BTreeMap<String, settle::ServiceState>,
+    services: BTreeMap<String, service::ServiceState>,
     /// Keys of further services that the settings name: those of targets that this engine does not run.
     elsewhere: BTreeSet<String>,
     activity: Activity,
@@ -165,7 +167,7 @@ impl Engine {
             let key = start.policy.service.key.clone();
             services
                 .entry(key.clone())
-                .or_insert_with(|| settle::ServiceState::new(&start.policy, ledger.services.get(&key), now));
+                .or_insert_with(|| service::ServiceState::new(&start.policy, ledger.services.get(&key), now));
         }
         let reads = !matches!(mode.goal, Goal::Settle(_));
         let daemon = matches!(mode.goal, Goal::Run | Goal::Observe);
@@ -208,6 +210,7 @@ impl Engine {
 
     /// Says which services the settings name, also for targets that this engine does not run. Whatever else owes a
     /// restart is nobody's to restart.
+    #[must_use]
     pub fn with_services(self, keys: impl IntoIterator<Item = String>) -> Self {
         Self { elsewhere: keys.into_iter().collect(), ..self }
     }
@@ -309,6 +312,14 @@ impl Engine {
     /// Returns the last plan of a target.
     pub fn plan(&self, target: &str) -> Option<&Arc<Plan>> {
         self.targets.get(target)?.plan.as_ref()
+    }
+
+    /// Returns what is remembered of a target.
+    pub fn memory(&self, target: &str) -> Memory {
+        let Some(known) = self.targets.get(target) else { return Memory::default() };
+        let mut memory = self.ledger.memory(target, known.applied.clone());
+        memory.not_effective = self.not_effective(&known.policy);
+        memory
     }
 
     /// Returns the desired state in force.

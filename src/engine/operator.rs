@@ -69,7 +69,7 @@ impl Engine {
         let mut found = Err(NotApproved::Unknown(id.clone()));
         for (name, target) in &self.targets {
             let Some(plan) = &target.plan else { continue };
-            match plan.approve(&id, by, reason, now.wall) {
+            match plan.approve(id, by, reason, now.wall) {
                 Ok(approval) => {
                     found = Ok((name.clone(), approval));
                     break;

@@ -1,67 +1,25 @@
 //! Settling: looking whether a restart that is owed has happened, and making it happen when it is due.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::debt::{self, Writes};
 use super::effect::{Effect, Notice};
 use super::event::Answer;
 use super::retry::Backoff;
-use super::window::{Kind, Windows};
+use super::service::{Proven, ServiceState};
+use super::window::Kind;
 use super::{Activity, Engine, Goal, Owed, PendingRecords, Restarts};
 use crate::journal::entry::{Proof, Record};
-use crate::journal::fold::{Debt, ServiceLedger};
+use crate::journal::fold::Debt;
 use crate::model::{Fault, Now};
-use crate::plan::policy::{Action, Policy, Profile, RestartPolicy};
+use crate::plan::policy::Action;
 use crate::services::{Condition, Instance, Observed, ServiceError};
 
 /// How often a service is looked at that only a person restarts.
 const MANUAL_LOOK: Duration = Duration::from_mins(1);
 
-/// What the engine keeps of one service.
-#[derive(Debug)]
-pub(super) struct ServiceState {
-    pub(super) profile: Profile,
-    policy: RestartPolicy,
-    windows: Windows,
-    writes: BTreeMap<Instance, Writes>,
-    /// When the least time since the last restart is over.
-    rested: BTreeMap<Instance, Duration>,
-    pub(super) failing: BTreeMap<Instance, (Backoff, String)>,
-    pub(super) unready: BTreeMap<Instance, String>,
-    /// Instances a goal that ends has tried once.
-    tried: BTreeSet<Instance>,
-    told_manual: BTreeSet<Instance>,
-}
-
-impl ServiceState {
-    pub(super) fn new(policy: &Policy, ledger: Option<&ServiceLedger>, now: Now) -> Self {
-        let debts = ledger.map(|ledger| ledger.debts.as_slice()).unwrap_or_default();
-        let settled = ledger.map(|ledger| ledger.settled.as_slice()).unwrap_or_default();
-        let ago = |at| Duration::try_from(now.wall.duration_since(at)).unwrap_or_default();
-        Self {
-            profile: policy.service.clone(),
-            policy: policy.restart,
-            windows: policy.windows.clone(),
-            writes: debts
-                .iter()
-                .map(|debt| (debt.instance.clone(), Writes::inherited(debt, &policy.restart, now)))
-                .collect(),
-            rested: settled
-                .iter()
-                .filter(|settled| settled.ours)
-                .map(|settled| {
-                    let rest = policy.restart.min_interval.saturating_sub(ago(settled.at));
-                    (settled.instance.clone(), now.mono + rest)
-                })
-                .collect(),
-            failing: BTreeMap::new(),
-            unready: BTreeMap::new(),
-            tried: BTreeSet::new(),
-            told_manual: BTreeSet::new(),
-        }
-    }
-}
+/// How often a service that showed its runs before is looked at in vain before it is restarted unseen.
+const BLIND_LOOKS: u32 = 3;
 
 /// The restart of one instance under way.
 #[derive(Debug)]
@@ -123,6 +81,7 @@ impl Engine {
             writes.seen = true;
             // A new write is a new reason to try at once.
             service.failing.remove(&instance);
+            service.reported.remove(&instance);
         }
     }
 
@@ -203,7 +162,7 @@ impl Engine {
         if let Some(state) = self.services.get_mut(&service) {
             state.tried.insert(instance.clone());
         }
-        let settle = Settle {
+        let mut settle = Settle {
             service: service.clone(),
             instance,
             before: None,
@@ -211,6 +170,14 @@ impl Engine {
             asked: now.mono,
             step: Step::Look,
         };
+        let proven =
+            self.services.get(&service).and_then(|state| state.proven.get(&settle.instance)).cloned();
+        if let Some(proven) = proven
+            && self.owed(&settle).is_some_and(|owed| owed.last_write == proven.covers)
+        {
+            settle.asked = proven.asked;
+            return self.settle_by(Box::new(settle), proven.proof, now);
+        }
         self.emit(|ticket| Effect::Observe { ticket, service }, Activity::Settle(Box::new(settle)));
     }
 
@@ -250,11 +217,18 @@ impl Engine {
         let action = service.profile.action;
         let seen = match seen {
             Ok(seen) => seen,
-            // What cannot be seen can still be restarted, unless a person does that.
-            Err(error) if action == Action::Manual => return self.failed(settle, error, now),
+            // What cannot be seen can still be restarted, unless a person does that, or it may have happened already.
+            Err(error) if action == Action::Manual || self.looks_again(&settle) => {
+                return self.failed(settle, error, now);
+            }
             Err(_) => Vec::new(),
         };
         let seen = seen.into_iter().find(|seen| seen.instance == settle.instance);
+        if let Some(service) = self.services.get_mut(&settle.service).filter(|_| seen.is_some()) {
+            service.blind.remove(&settle.instance);
+            service.reported.remove(&settle.instance);
+        }
+        let Some(service) = self.services.get(&settle.service) else { return };
         let writes = service.writes.get(&settle.instance).copied();
         let found = self.owed(&settle).zip(seen.as_ref()).and_then(|(owed, seen)| {
             let writes = writes.unwrap_or_else(|| Writes::inherited(owed, &service.policy, now));
@@ -289,6 +263,19 @@ impl Engine {
         });
     }
 
+    /// Tells whether an instance that cannot be looked at is looked at again rather than restarted unseen: one that
+    /// reported a restart, until it can be seen; one that showed its runs, a few times.
+    fn looks_again(&mut self, settle: &Settle) -> bool {
+        let showed = self.owed(settle).is_some_and(|owed| owed.anchor.as_ref().is_some_and(shows_runs));
+        // A goal that ends does not look twice, and an operator who wants it now shall have it now.
+        let once = !matches!(self.mode.goal, Goal::Run)
+            || self.urgent.contains(&(settle.service.clone(), settle.instance.clone()));
+        let Some(service) = self.services.get_mut(&settle.service) else { return false };
+        let looks = service.blind.entry(settle.instance.clone()).or_default();
+        *looks += 1;
+        !once && (service.reported.contains(&settle.instance) || showed && *looks <= BLIND_LOOKS)
+    }
+
     fn ask(&mut self, mut settle: Box<Settle>, now: Now) {
         let disabled = self.owed(&settle).map(|owed| owed.disabled().map(|(id, _)| id.clone()).collect());
         let disabled = disabled.unwrap_or_default();
@@ -307,6 +294,11 @@ impl Engine {
             Ok(seen) => seen.into_iter().find(|seen| seen.instance == settle.instance),
             // A service that can show more than its word is asked again; of any other its word is all there is.
             Err(error) if settle.shows || anchor.is_some_and(shows_runs) => {
+                if let Some(service) = self.services.get_mut(&settle.service) {
+                    service.reported.insert(settle.instance.clone());
+                    let rested = settle.asked + service.policy.min_interval;
+                    service.rested.insert(settle.instance.clone(), rested);
+                }
                 return self.failed(settle, error, now);
             }
             Err(_) => None,
@@ -339,6 +331,10 @@ impl Engine {
     fn settle_by(&mut self, mut settle: Box<Settle>, proof: Proof, now: Now) {
         let Some(owed) = self.owed(&settle) else { return };
         let (covers, accounts) = (owed.last_write, owed.accounts.len());
+        if let Some(service) = self.services.get_mut(&settle.service) {
+            let proven = Proven { proof: proof.clone(), covers, asked: settle.asked };
+            service.proven.insert(settle.instance.clone(), proven);
+        }
         let record = Record::Settled {
             service: settle.service.clone(),
             instance: settle.instance.clone(),
@@ -358,6 +354,9 @@ impl Engine {
             service.writes.remove(&settle.instance);
             service.failing.remove(&settle.instance);
             service.told_manual.remove(&settle.instance);
+            service.blind.remove(&settle.instance);
+            service.reported.remove(&settle.instance);
+            service.proven.remove(&settle.instance);
             if !stopped {
                 let rested = settle.asked + service.policy.min_interval;
                 service.rested.insert(settle.instance.clone(), rested);
@@ -434,8 +433,9 @@ impl Engine {
     }
 }
 
+/// Tells whether there is anything to compare a later sight with.
 fn shows_runs(seen: &Observed) -> bool {
-    seen.identity.is_some() || seen.age.is_some()
+    seen.identity.is_some() || seen.age.is_some() || seen.condition == Condition::Stopped
 }
 
 fn in_words(error: &ServiceError) -> String {

@@ -8,7 +8,7 @@ use super::{Engine, Goal};
 use crate::desired::Desired;
 use crate::journal::fold::{BatchSummary, Ledger, ServiceLedger, Settlement, Suspension};
 use crate::model::{Counts, Now, Outcome};
-use crate::plan::Plan;
+use crate::plan::{HeldBecause, Note, Plan};
 use crate::services::Instance;
 
 /// The state of everything at one moment.
@@ -46,6 +46,12 @@ pub struct TargetStatus {
     pub moving: Option<Timestamp>,
     /// Why the store cannot be read.
     pub store: Option<String>,
+    /// Whether something waits for a window for writes.
+    #[serde(default)]
+    pub closed: bool,
+    /// When that window opens; `None` if it never does.
+    #[serde(default)]
+    pub opens: Option<Timestamp>,
     /// The last plan, if it wants anything.
     pub plan: Option<PlanStatus>,
     /// Counts of the last live state.
@@ -74,8 +80,11 @@ pub struct PlanStatus {
     pub disable: u64,
     /// Entries that are blocked one by one.
     pub blocked: u64,
-    /// Changes that need an approval of their own.
+    /// Changes that need an approval of their own, but for those of `drift`.
     pub held: usize,
+    /// Accounts that were changed by hand and are left alone.
+    #[serde(default)]
+    pub drift: usize,
     /// The guards that tripped, with value and limit.
     pub guards: Vec<(String, u64, u64)>,
 }
@@ -180,9 +189,16 @@ impl Engine {
     fn target_status(&self, name: &str, target: &super::target::Target) -> TargetStatus {
         let ledger = self.ledger.of(name);
         let plan = target.plan.as_deref();
+        let closed = plan.filter(|plan| plan.admitted().next().is_some()).and_then(|plan| {
+            plan.notes.iter().find_map(|note| match note {
+                Note::WritesClosed { until } => Some(*until),
+                _ => None,
+            })
+        });
         let quiet = target.invalid.is_none() && target.store.is_none() && target.moving.is_none();
         let settled = plan.is_some_and(|plan| {
             plan.blocked.is_empty()
+                && plan.changes.len() as u64 == target.made.0 + target.made.1
                 && !plan.is_guarded()
                 && target.retries.is_empty()
                 && target.parked.is_empty()
@@ -199,6 +215,8 @@ impl Engine {
             invalid: target.invalid.as_ref().map(|(since, all)| (*since, all.len())),
             moving: target.moving.as_ref().map(|(since, _)| *since),
             store: target.store.as_ref().map(|(_, why)| why.clone()),
+            closed: closed.is_some(),
+            opens: closed.flatten(),
             plan: plan.map(|plan| plan_status(plan, target.made)).filter(PlanStatus::wants_something),
             counts: ledger.and_then(|ledger| ledger.counts),
             last_batch: ledger.and_then(|ledger| ledger.last_batch.clone()),
@@ -274,17 +292,19 @@ fn owed_status(owed: &crate::journal::fold::Debt) -> OwedStatus {
 
 impl PlanStatus {
     fn wants_something(&self) -> bool {
-        self.enable + self.disable + self.blocked > 0 || self.held > 0 || !self.guards.is_empty()
+        self.enable + self.disable + self.blocked > 0 || self.held + self.drift > 0 || !self.guards.is_empty()
     }
 }
 
 fn plan_status(plan: &Plan, (disabled, enabled): (u64, u64)) -> PlanStatus {
+    let drift = plan.held.iter().filter(|held| held.why == HeldBecause::DriftLeft).count();
     PlanStatus {
         id: plan.id.as_str().to_owned(),
         enable: plan.summary.enable.saturating_sub(enabled),
         disable: plan.summary.disable.saturating_sub(disabled),
         blocked: plan.summary.blocked,
-        held: plan.held.len(),
+        held: plan.held.len() - drift,
+        drift,
         guards: plan
             .guards
             .iter()

@@ -23,6 +23,7 @@ pub(super) struct Target {
     pub(super) good: Option<Desired>,
     pub(super) applied: Option<Desired>,
     pub(super) commit: Option<String>,
+    pub(super) author: Option<String>,
     /// The first and the last hint since the last read began.
     hints: Option<(Duration, Duration)>,
     pub(super) next_resync: Option<Duration>,
@@ -67,6 +68,7 @@ impl Target {
             good: start.good,
             applied: start.applied,
             commit: None,
+            author: None,
             hints: None,
             next_resync: None,
             next_refresh: reads.then_some(now.mono),

@@ -18,7 +18,9 @@ use super::*;
 use crate::desired::{self, SourceFile};
 use crate::journal::entry::Record;
 use crate::model::{Access, Account, AccountId, Fault, Live, Outcome, State};
-use crate::plan::policy::{Action, Drift, Limits, Missing, OnBlocked, Profile, RestartPolicy, Unlisted};
+use crate::plan::policy::{
+    Action, Drift, Limits, Missing, OnBlocked, Profile, RestartPolicy, Share, Unlisted,
+};
 use crate::services::{Condition, Observed, ServiceError};
 
 const SERVICE: &str = "pop3";
@@ -66,7 +68,7 @@ fn policy() -> Policy {
 fn listing(entries: &str) -> DesiredRead {
     let bytes = format!("pop3:\n{entries}").into_bytes();
     let desired = desired::read(vec![SourceFile { path: "a.yaml".to_owned(), bytes }]).unwrap();
-    DesiredRead { desired, commit: None }
+    DesiredRead { desired, commit: None, author: None }
 }
 
 fn running(run: &str, age: Duration) -> Vec<Observed> {
@@ -234,6 +236,17 @@ impl Hand {
             }
             other => panic!("a write was expected, not {other:?}"),
         }
+    }
+
+    /// A chunk is written next, and the journal is full when its outcomes shall be written down.
+    fn write_unrecorded(&mut self) {
+        let Effect::Write { ticket, chunk, .. } = self.next() else { panic!("a write was expected") };
+        for change in &chunk {
+            let account = self.accounts.iter_mut().find(|account| account.id == change.account);
+            account.unwrap().state = State::Is(change.to);
+        }
+        self.full = true;
+        self.answer(ticket, Answer::Written(vec![Outcome::Done; chunk.len()]));
     }
 
     /// A whole batch is written while the service runs as `run`.

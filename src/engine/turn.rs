@@ -70,6 +70,7 @@ impl Engine {
                     target: name.clone(),
                     digest: read.desired.digest(),
                     commit: read.commit.clone(),
+                    author: read.author.clone(),
                 };
                 self.note(vec![record], true, now, |pending| Activity::Turn(name, Step::Good(pending, read)));
             }
@@ -139,6 +140,7 @@ impl Engine {
         let Some(target) = self.targets.get_mut(&name) else { return };
         let fresh = target.good.as_ref().is_none_or(|good| good.digest() != read.desired.digest());
         target.commit.clone_from(&read.commit);
+        target.author.clone_from(&read.author);
         if fresh {
             target.good = Some(read.desired.clone());
             // Whoever edited the entries had a look at what failed.
@@ -282,7 +284,9 @@ impl Engine {
         let policy = &self.targets[name].policy;
         memory.clock_jumped = self.clock_jumped;
         memory.not_effective = self.not_effective(policy);
-        let made = Arc::new(plan::plan(&desired, &live, &memory, policy, now));
+        let mut made = plan::plan(&desired, &live, &memory, policy, now);
+        made.context.author.clone_from(&self.targets[name].author);
+        let made = Arc::new(made);
         if self.mode.goal == Goal::Run || self.mode.goal == Goal::Observe {
             for (days, entries) in warnings {
                 self.tell(Notice::Expiring { target: name.to_owned(), days, entries });

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use calendar::Calendar;
 pub use hours::{BadHours, Days, Hours};
@@ -49,8 +50,9 @@ pub struct Window {
 /// When writes and restarts are allowed. Allow windows unite, deny wins, none means always.
 ///
 /// Two values are equal when they open and close at the same times in the same zone, however they were written.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Windows {
+    #[serde(with = "jiff::fmt::serde::tz::required")]
     timezone: TimeZone,
     restarts: Calendar,
     writes: Calendar,

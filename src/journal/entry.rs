@@ -40,6 +40,9 @@ pub enum Record {
         digest: Digest,
         /// The git commit it came from, where there is one.
         commit: Option<String>,
+        /// Who wrote that commit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        author: Option<String>,
     },
     /// Live equals this desired state, but for the entries named.
     Applied {
@@ -114,6 +117,9 @@ pub enum Record {
         digest: Digest,
         /// Its git commit, where there is one.
         commit: Option<String>,
+        /// Who wrote that commit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        author: Option<String>,
         /// The key of the service that will owe a restart.
         service: String,
         /// The instances that will owe it, as seen before the first write where they could be seen.

@@ -118,6 +118,7 @@ pub(super) fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
             "; there is something else of that name: name another state directory with `--state`"
         }
+        _ if is_full(error) => "; free some space, then try again",
         io::ErrorKind::NotFound => "; name a state directory that can be made with `--state`",
         _ => "; look at the disk, then try again",
     }

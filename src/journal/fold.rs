@@ -194,6 +194,9 @@ pub struct Settlement {
     pub covers: u64,
     /// Whether popgate itself asked for the restart.
     pub ours: bool,
+    /// When popgate itself last restarted it, whoever did what this proves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarted: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -216,6 +219,13 @@ struct OpenBatch {
     touched: bool,
 }
 
+impl OpenBatch {
+    /// What was sent, has no outcome yet, and counts for the guards.
+    fn counted(&self) -> impl Iterator<Item = Access> {
+        self.sent.values().filter(|(_, counted)| *counted).map(|(to, _)| *to)
+    }
+}
+
 impl Ledger {
     /// Adds one record.
     pub fn apply(&mut self, seq: u64, at: Timestamp, record: &Record) {
@@ -227,7 +237,7 @@ impl Ledger {
         match record {
             Record::State { .. } | Record::Urged { .. } => {}
             Record::Start { .. } => self.close(at),
-            Record::Good { target, digest, commit } => {
+            Record::Good { target, digest, commit, .. } => {
                 let target = self.target(target);
                 target.good = Some(*digest);
                 target.commit.clone_from(commit);
@@ -257,7 +267,6 @@ impl Ledger {
             Record::Batch { target, batch, service, instances, .. } => {
                 self.close(at);
                 self.batch = (*batch).max(self.batch);
-                self.target(target).contact = true;
                 let before = self.services.entry(service.clone()).or_default().debts.clone();
                 self.open = Some(OpenBatch {
                     batch: *batch,
@@ -284,7 +293,8 @@ impl Ledger {
             Record::Restart { service, instance, attempt, seen } => {
                 if let Some(debt) = self.debt(service, instance) {
                     debt.attempts = *attempt;
-                    if debt.anchor.is_none() {
+                    // Any sight after the last write will do, as long as it shows something.
+                    if debt.anchor.as_ref().is_none_or(|anchor| anchor.identity.is_none()) && seen.is_some() {
                         debt.anchor.clone_from(seen);
                     }
                 }
@@ -343,12 +353,16 @@ impl Ledger {
             except: mark.except.clone(),
             accepted: mark.accepted.clone(),
         });
+        // What was sent and never answered for in the journal may well have happened.
+        let doubted = self.open.as_ref().filter(|open| open.target == target).into_iter();
+        let doubted =
+            doubted.flat_map(OpenBatch::counted).map(|to| (self.wall.unwrap_or(Timestamp::MAX), to));
         Memory {
             applied,
             bindings: ledger.bindings.clone(),
             counts: ledger.counts,
             approvals: ledger.approvals.clone(),
-            recent: ledger.recent.clone(),
+            recent: ledger.recent.iter().copied().chain(doubted).collect(),
             contact: ledger.contact,
             clock_jumped: false,
             not_effective: Vec::new(),
@@ -367,6 +381,7 @@ impl Ledger {
     /// The chunk line stands: from here on its writes may have reached the store.
     fn sent(&mut self, seq: u64, at: Timestamp) {
         let Some(open) = &mut self.open else { return };
+        self.targets.entry(open.target.clone()).or_default().contact = true;
         let service = self.services.entry(open.service.clone()).or_default();
         for owing in &open.instances {
             let known = service.debts.iter().position(|debt| debt.instance == owing.instance);
@@ -446,11 +461,13 @@ impl Ledger {
         let service = self.services.entry(open.service).or_default();
         if void {
             service.debts = open.before;
-        } else {
-            for debt in &mut service.debts {
-                if let Some(seen) = seen.iter().find(|seen| seen.instance == debt.instance) {
-                    debt.anchor = Some(seen.clone());
-                }
+        }
+        for debt in &mut service.debts {
+            // A batch in vain wrote nothing, so an older sight is as good; and where there is none, this is one.
+            if let Some(seen) = seen.iter().find(|seen| seen.instance == debt.instance)
+                && !(void && debt.anchor.is_some())
+            {
+                debt.anchor = Some(seen.clone());
             }
         }
         let target = self.targets.entry(open.target).or_default();
@@ -468,8 +485,8 @@ impl Ledger {
     /// A batch without an end: whoever ran it is gone. What was sent is in doubt, and its restart is owed.
     fn close(&mut self, at: Timestamp) {
         let Some(open) = self.open.take() else { return };
-        let target = self.targets.entry(open.target).or_default();
-        target.recent.extend(open.sent.values().filter(|(_, counted)| *counted).map(|(to, _)| (at, *to)));
+        let doubted = open.counted().map(|to| (at, to));
+        self.targets.entry(open.target.clone()).or_default().recent.extend(doubted);
     }
 
     fn settle(&mut self, at: Timestamp, service: &str, instance: &Instance, proof: &Proof, covers: u64) {
@@ -481,8 +498,12 @@ impl Ledger {
             ours |= gone && debt.attempts > 0;
             !gone
         });
+        let known = service.settled.iter().find(|settled| settled.instance == *instance);
+        let before = known.and_then(|known| known.restarted.or(known.ours.then_some(known.at)));
+        let restarted = if ours { Some(at) } else { before };
         service.settled.retain(|settled| settled.instance != *instance);
-        let settled = Settlement { instance: instance.clone(), at, proof: proof.clone(), covers, ours };
+        let settled =
+            Settlement { instance: instance.clone(), at, proof: proof.clone(), covers, ours, restarted };
         service.settled.push(settled);
     }
 }

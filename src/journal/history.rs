@@ -71,6 +71,8 @@ pub struct Batch {
     pub digest: String,
     /// The git commit, where there was one.
     pub commit: Option<String>,
+    /// Who wrote that commit, if anybody knows.
+    pub author: Option<String>,
     /// Its changes, in the order in which they were sent.
     pub changes: Vec<Made>,
 }
@@ -125,7 +127,7 @@ pub fn tell<'a>(lines: &'a [Line<Record>]) -> Vec<Event> {
         let at = line.at;
         match &line.record {
             Record::Start { .. } => open = None,
-            Record::Batch { target, batch, plan, digest, commit, by, .. } => {
+            Record::Batch { target, batch, plan, digest, commit, author, by, .. } => {
                 open = Some(events.len());
                 events.push(Event::Batch(Batch {
                     number: *batch,
@@ -136,6 +138,7 @@ pub fn tell<'a>(lines: &'a [Line<Record>]) -> Vec<Event> {
                     plan: plan.to_string(),
                     digest: digest.short(),
                     commit: commit.clone(),
+                    author: author.clone(),
                     changes: Vec::new(),
                 }));
             }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::error::remedy;
 use crate::desired::SourceFile;
 use crate::model::Digest;
 use crate::replace::{replace, sync_dir};
@@ -43,7 +44,7 @@ pub enum KeepError {
         why: String,
     },
     /// The system refused something.
-    #[error("{what} `{}` failed: {source}", .path.display())]
+    #[error("{what} `{}` failed: {source}{}", .path.display(), remedy(source))]
     Io {
         /// What was attempted.
         what: &'static str,

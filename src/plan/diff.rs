@@ -61,7 +61,10 @@ pub(super) fn diff(
 fn note_name(note: &Note) -> &str {
     match note {
         Note::Unreadable { name, .. } | Note::Missing { name, .. } | Note::Released { name, .. } => name,
-        Note::FirstContact | Note::NotEffective { .. } | Note::PolicyChanged(_) => "",
+        Note::FirstContact
+        | Note::NotEffective { .. }
+        | Note::PolicyChanged(_)
+        | Note::WritesClosed { .. } => "",
     }
 }
 
@@ -177,6 +180,7 @@ impl Diff<'_> {
             reason: entry.and_then(|entry| entry.reason.map(str::to_owned)),
             counted,
             waits: false,
+            provenance: None,
         });
     }
 

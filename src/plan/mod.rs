@@ -4,6 +4,7 @@
 
 mod alike;
 mod approve;
+pub mod base;
 mod diff;
 mod effect;
 mod guard;
@@ -11,6 +12,7 @@ pub mod memory;
 mod only;
 pub mod policy;
 mod resolve;
+pub mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -19,10 +21,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::desired::Desired;
+use crate::engine::window::Kind;
 use crate::model::{Access, AccountId, AccountRef, Counts, Digest, Live, Now, Origin, State};
 use crate::name::fold;
 
 pub use approve::NotApproved;
+pub use base::{Base, Context, Provenance, Taken};
 pub use effect::{Due, Effect};
 pub use guard::{Guard, Verdict};
 pub use memory::Memory;
@@ -135,6 +139,8 @@ pub struct Planned {
     pub approved: bool,
     /// Whether it waits for an approval because a guard tripped.
     pub waits: bool,
+    /// Where it comes from, if a base revision was there to compare with.
+    pub provenance: Option<Provenance>,
 }
 
 /// A change that is not made unless somebody approves it by its own id.
@@ -232,6 +238,11 @@ pub enum Note {
         /// Names of accounts whose disabling is not effective.
         names: Vec<String>,
     },
+    /// Nothing may be written at this time of the week.
+    WritesClosed {
+        /// When the window opens; `None` if it never does.
+        until: Option<Timestamp>,
+    },
     /// A rule of the policy is not what it was when a plan was last made true.
     PolicyChanged(ChangedRule),
 }
@@ -290,6 +301,8 @@ pub struct Plan {
     pub bind: Vec<(String, AccountId)>,
     /// Folded names of entries that are not satisfied by this plan's changes.
     pub unsatisfied: Vec<String>,
+    /// What it was made beside.
+    pub context: Context,
 }
 
 impl Plan {
@@ -348,6 +361,10 @@ pub fn plan(desired: &Desired, live: &Live, memory: &Memory, policy: &Policy, no
         found.notes.push(Note::FirstContact);
     }
     found.notes.extend(memory.not_effective.iter().cloned());
+    if !found.changes.is_empty() && !policy.windows.open(Kind::Writes, now.wall) {
+        let until = policy.windows.next_open(Kind::Writes, now.wall);
+        found.notes.push(Note::WritesClosed { until });
+    }
     if let Some(was) = &memory.rules {
         found.notes.extend(policy::changed(was, &policy.rules()).into_iter().map(Note::PolicyChanged));
     }
@@ -367,5 +384,6 @@ pub fn plan(desired: &Desired, live: &Live, memory: &Memory, policy: &Policy, no
         counts,
         bind: resolved.bind,
         unsatisfied: found.unsatisfied,
+        context: Context::default(),
     }
 }

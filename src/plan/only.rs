@@ -17,7 +17,10 @@ impl Plan {
             Note::Missing { name, .. } | Note::Unreadable { name, .. } | Note::Released { name, .. } => {
                 glob.matches(name)
             }
-            Note::FirstContact | Note::NotEffective { .. } | Note::PolicyChanged(_) => true,
+            Note::FirstContact
+            | Note::NotEffective { .. }
+            | Note::PolicyChanged(_)
+            | Note::WritesClosed { .. } => true,
         });
         let to = |access| self.changes.iter().filter(|planned| planned.change.to == access).count() as u64;
         let noted = |kind: fn(&Note) -> bool| self.notes.iter().filter(|note| kind(note)).count() as u64;

@@ -5,6 +5,7 @@ mod rules;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::window::Windows;
 use crate::name::Glob;
@@ -12,9 +13,10 @@ use crate::name::Glob;
 pub use rules::{ChangedRule, Rules, changed};
 
 /// The policy of one target. Lives in the settings, never in the desired directory.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// The target's name.
+    #[serde(skip)]
     pub target: String,
     /// What happens to accounts that no entry names.
     pub unlisted: Unlisted,
@@ -31,6 +33,7 @@ pub struct Policy {
     /// Which part of a plan waits when a guard trips.
     pub on_blocked: OnBlocked,
     /// The zone in which an `until` day ends.
+    #[serde(with = "jiff::fmt::serde::tz::required")]
     pub timezone: TimeZone,
     /// Whether popgate created the store itself, so that there is nothing to adopt.
     pub own_store: bool,
@@ -41,11 +44,13 @@ pub struct Policy {
     /// When writes and restarts are allowed.
     pub windows: Windows,
     /// How often the store is read again when nothing changed.
+    #[serde(with = "milliseconds")]
     pub refresh: Duration,
 }
 
 /// What happens to accounts that no entry names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unlisted {
     /// They stay as they are and are counted.
     #[default]
@@ -55,7 +60,8 @@ pub enum Unlisted {
 }
 
 /// What happens to entries that the store does not know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Missing {
     /// A note; looked for again at every read.
     #[default]
@@ -65,7 +71,8 @@ pub enum Missing {
 }
 
 /// What happens to one direction of drift.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnDrift {
     /// Written back to what the entry says.
     Restore,
@@ -74,7 +81,7 @@ pub enum OnDrift {
 }
 
 /// What happens to changes made behind popgate's back, by direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drift {
     /// Somebody enabled an account that an entry disables.
     pub enabled_by_hand: OnDrift,
@@ -89,7 +96,7 @@ impl Default for Drift {
 }
 
 /// A share of a count, with a floor below which it never trips.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
     /// Per cent, 0 to 100.
     pub percent: u8,
@@ -105,7 +112,7 @@ impl Share {
 }
 
 /// The limits of the guards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Disabling, as a share of all live enabled accounts in scope.
     pub max_disable: Share,
@@ -139,7 +146,8 @@ impl Default for Limits {
 }
 
 /// Which part of a plan waits when a guard trips.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnBlocked {
     /// Enabling waits; disabling within its own limits goes on.
     #[default]
@@ -149,13 +157,16 @@ pub enum OnBlocked {
 }
 
 /// When a restart that is owed is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestartPolicy {
     /// How long no further write may come.
+    #[serde(with = "milliseconds")]
     pub quiet: Duration,
     /// How long after the first write at the latest.
+    #[serde(with = "milliseconds")]
     pub max_delay: Duration,
     /// The least time between two restarts.
+    #[serde(with = "milliseconds")]
     pub min_interval: Duration,
 }
 
@@ -170,9 +181,11 @@ impl Default for RestartPolicy {
 }
 
 /// What a service does when access changed, as far as a plan has to say it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
-    /// Identifies the service across targets: two targets with equal keys share one debt.
+    /// Identifies the service across targets: two targets with equal keys share one debt. Stays out of what is
+    /// written down for others, because the arguments of a command may be delicate.
+    #[serde(skip)]
     pub key: String,
     /// The name shown to a person, such as `dovecot.service`.
     pub name: String,
@@ -183,7 +196,8 @@ pub struct Profile {
 }
 
 /// What makes a change effective.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Nothing: the store's readers see the change by themselves.
     None,
@@ -199,4 +213,19 @@ pub enum Action {
     Manual,
     /// Nothing happens but a line that says what would.
     Announce,
+}
+
+/// Durations as whole milliseconds.
+mod milliseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        u64::deserialize(from).map(Duration::from_millis)
+    }
 }

@@ -5,6 +5,7 @@ mod causes;
 mod effects;
 mod guarding;
 mod properties;
+mod provenance;
 mod resolving;
 mod unlisted;
 

@@ -87,7 +87,9 @@ fn in_file(shown: &Shown<'_>, file: &str, changes: &[&Planned], out: &mut dyn fm
     if altered.is_empty() {
         return Ok(());
     }
-    altered.values_mut().for_each(|line| line.words.sort_by_key(|(range, _)| range.start));
+    for line in altered.values_mut() {
+        line.words.sort_by_key(|(range, _)| range.start);
+    }
     let ops = operations(lines.count() as usize, text.ends_with('\n'), &altered, &created);
     let paint = shown.view.paint();
     header(&name, paint, out)?;

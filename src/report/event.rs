@@ -3,11 +3,15 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::harmless;
 use super::json::FORMAT_VERSION;
 use super::notice::sentence;
 use crate::engine::effect::Notice;
 use crate::model::Outcome;
 use crate::services::Instance;
+
+/// How many problems of a desired state an event names.
+const MOST_PROBLEMS: usize = 10;
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,12 +84,20 @@ pub fn json(kind: Kind, notice: &Notice, at: Timestamp) -> Value {
         _ => (None, None),
     };
     let instance = instance(notice);
+    let problems = match notice {
+        Notice::Invalid { diagnostics, .. } => {
+            let first = diagnostics.iter().take(MOST_PROBLEMS);
+            Some(first.map(|found| harmless(&found.to_string())).collect::<Vec<_>>())
+        }
+        _ => None,
+    };
     json!({
         "format_version": FORMAT_VERSION,
         "event": kind.word(),
         "at": at,
         "target": target,
         "plan_id": plan,
+        "problems": problems,
         "server": instance.map(|(_, instance)| &instance.server),
         "service": instance.map(|(service, _)| service),
         "message": sentence(notice).1,
@@ -113,6 +125,7 @@ mod tests {
                 "at": "1970-01-01T00:00:00Z",
                 "target": null,
                 "plan_id": null,
+                "problems": null,
                 "server": "localhost",
                 "service": "dovecot.service",
                 "message": "restart of dovecot.service settled: it reported success; 2 changes are effective",

@@ -153,6 +153,7 @@ fn left_alone<'a>(
 fn of_change(planned: &Planned) -> Severity {
     match planned.change.cause {
         Cause::Drift(_) | Cause::Unlisted => Severity::Warning,
+        _ if planned.provenance.is_some_and(|from| !from.is_explained()) => Severity::Warning,
         _ if planned.waits => Severity::Warning,
         _ => Severity::Note,
     }
@@ -193,6 +194,7 @@ fn of_note(
         Note::Released { name, .. } => ("released", &**name, "no longer managed", None),
         Note::FirstContact => ("first_contact", "", "first contact", None),
         Note::NotEffective { service, .. } => ("not_effective", &**service, "not effective yet", None),
+        Note::WritesClosed { .. } => ("writes_closed", "", "not the time to write", None),
         Note::PolicyChanged(changed) => ("policy_changed", &*changed.rule, "another policy", None),
     };
     Finding {

@@ -62,7 +62,13 @@ fn batch(batch: &Batch, timezone: &TimeZone, out: &mut dyn fmt::Write) -> fmt::R
     write!(out, "{began}  batch {} of target {}, {ended}", batch.number, harmless(&batch.target))?;
     write!(out, ", by {}, plan {}, desired state {}", harmless(&batch.by), batch.plan, batch.digest)?;
     match &batch.commit {
-        Some(commit) => writeln!(out, ", commit {}", cut(commit, 12))?,
+        Some(commit) => {
+            write!(out, ", commit {}", cut(commit, 12))?;
+            match &batch.author {
+                Some(author) => writeln!(out, " by {}", cut(author, 80))?,
+                None => writeln!(out)?,
+            }
+        }
         None => writeln!(out)?,
     }
     for made in &batch.changes {
@@ -119,6 +125,7 @@ fn event(event: &Event) -> Value {
             "plan_id": batch.plan,
             "digest": batch.digest,
             "commit": batch.commit,
+            "author": batch.author,
             "changes": batch.changes.iter().map(made).collect::<Vec<_>>(),
         }),
         Event::Restarted { at, instance, proof } => json!({

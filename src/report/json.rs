@@ -13,10 +13,10 @@ use std::io;
 use serde::{Serialize, Serializer};
 
 use super::harmless::is_harmful;
-use super::shown::{Extent, Shown, Unlisted};
+use super::shown::{Extent, Shown};
 use crate::model::Digest;
 use crate::plan::{Plan, Summary};
-use rows::{BlockedRow, ChangeRow, EffectRow, GuardRow, HeldRow, NoteRow, UnlistedRow};
+use rows::{BaseRow, BlockedRow, ChangeRow, EffectRow, GuardRow, HeldRow, NoteRow, SnapshotRow, UnlistedRow};
 
 pub(super) use rows::each;
 pub use schema::schema;
@@ -104,6 +104,7 @@ struct Document<'a> {
     target: &'a str,
     digest: Digest,
     commit: Option<&'a str>,
+    author: Option<&'a str>,
     generated_at: jiff::Timestamp,
     summary: Summary,
     #[serde(serialize_with = "changes")]
@@ -118,9 +119,11 @@ struct Document<'a> {
     guards: &'a Plan,
     #[serde(serialize_with = "effects")]
     effects: &'a Plan,
+    base: Option<BaseRow<'a>>,
+    snapshot: Option<SnapshotRow>,
     only: Option<&'a str>,
     #[serde(serialize_with = "unlisted")]
-    unlisted: Option<&'a [Unlisted]>,
+    unlisted: &'a Extent,
     exit_code: u8,
     exit_reason: &'a str,
 }
@@ -138,6 +141,7 @@ impl<'a> Document<'a> {
             target: &plan.target,
             digest: plan.digest,
             commit,
+            author: plan.context.author.as_deref(),
             generated_at: plan.generated_at,
             summary: plan.summary,
             changes: plan,
@@ -146,8 +150,10 @@ impl<'a> Document<'a> {
             notes: plan,
             guards: plan,
             effects: plan,
+            base: plan.context.base.as_ref().map(|base| BaseRow::new(base, plan)),
+            snapshot: plan.context.snapshot.map(SnapshotRow::new),
             only: extent.only.as_ref().map(|(pattern, _)| &**pattern),
-            unlisted: extent.unlisted.as_deref(),
+            unlisted: extent,
             exit_code,
             exit_reason,
         }
@@ -178,9 +184,8 @@ fn effects<S: Serializer>(plan: &Plan, to: S) -> Result<S::Ok, S::Error> {
     to.collect_seq(plan.effects.iter().map(EffectRow::new))
 }
 
-#[expect(clippy::ref_option, reason = "serde hands it over like this")]
-fn unlisted<S: Serializer>(accounts: &Option<&[Unlisted]>, to: S) -> Result<S::Ok, S::Error> {
-    match accounts {
+fn unlisted<S: Serializer>(extent: &Extent, to: S) -> Result<S::Ok, S::Error> {
+    match &extent.unlisted {
         Some(accounts) => to.collect_seq(accounts.iter().map(UnlistedRow::new)),
         None => to.serialize_none(),
     }

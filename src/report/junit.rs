@@ -20,10 +20,11 @@ use crate::plan::Verdict;
 /// # Errors
 /// Only those of `out`.
 pub fn plans(shown: &[Shown<'_>], out: &mut dyn fmt::Write) -> fmt::Result {
-    let all = || shown.iter().flat_map(cases);
-    open(all(), out)?;
-    for one in shown {
-        suite(&format!("popgate plan {}", one.plan.target), || cases(one), out)?;
+    // The counts stand before what they count, so everything is gone through twice rather than kept.
+    let counts: Vec<Counts> = shown.iter().map(|one| count(cases(one))).collect();
+    open(&counts, out)?;
+    for (one, counts) in shown.iter().zip(&counts) {
+        suite(&format!("popgate plan {}", one.plan.target), counts, cases(one), out)?;
     }
     out.write_str("</testsuites>\n")
 }
@@ -52,8 +53,9 @@ pub fn problems(problems: &Problems<'_>, out: &mut dyn fmt::Write) -> fmt::Resul
         });
         failed.into_iter().chain(found).chain(well)
     };
-    open(all(), out)?;
-    suite("popgate", all, out)?;
+    let counts = count(all());
+    open(std::slice::from_ref(&counts), out)?;
+    suite("popgate", &counts, all(), out)?;
     out.write_str("</testsuites>\n")
 }
 
@@ -110,29 +112,30 @@ fn case(finding: Finding) -> Case {
     Case { class, name, file, end }
 }
 
-/// Begins the document with its counts, which stand before what they count.
-fn open(cases: impl Iterator<Item = Case>, out: &mut dyn fmt::Write) -> fmt::Result {
+/// Begins the document with the counts of all suites.
+fn open(suites: &[Counts], out: &mut dyn fmt::Write) -> fmt::Result {
     out.write_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n")?;
-    let Counts { tests, failures, .. } = count(cases);
+    let tests: u64 = suites.iter().map(|counts| counts.tests).sum();
+    let failures: u64 = suites.iter().map(|counts| counts.failures).sum();
     writeln!(
         out,
         "<testsuites name=\"popgate\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" time=\"0\">"
     )
 }
 
-fn suite<I: Iterator<Item = Case>>(
+fn suite(
     name: &str,
-    cases: impl Fn() -> I,
+    Counts { tests, failures, skipped }: &Counts,
+    mut cases: impl Iterator<Item = Case>,
     out: &mut dyn fmt::Write,
 ) -> fmt::Result {
-    let Counts { tests, failures, skipped } = count(cases());
     out.write_str("  <testsuite")?;
     attribute("name", name, out)?;
     writeln!(
         out,
         " tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\" time=\"0\">"
     )?;
-    cases().try_for_each(|case| case.write(out))?;
+    cases.try_for_each(|case| case.write(out))?;
     out.write_str("  </testsuite>\n")
 }
 

@@ -154,6 +154,10 @@ fn head(shown: &Shown<'_>, most: usize, room: &mut Room, left: &mut Left) {
     let before = room.used();
     room.line(&format!("### popgate plan: {}\n", text::summary(plan)));
     room.line(&format!("{}\n", cells::sentence(&text::source(plan, shown.view))));
+    let base = text::base(plan);
+    if !base.is_empty() {
+        room.line(&format!("{}\n", cells::sentence(&base)));
+    }
     if let Some((only, hidden)) = &shown.view.extent.only {
         room.line(&format!("Only {}: {} not listed.\n", code(only), counted(*hidden, "other change")));
     }
@@ -206,7 +210,8 @@ fn lists(shown: &Shown<'_>, room: &mut Room, left: &mut Left) {
         let accounts = counted(unlisted.len() as u64, "account");
         let mut rows = unlisted.iter().map(|one| format!("| {} | {} |", code(&one.name), one.state.word()));
         let title = format!("{accounts} that no entry names");
-        left.remarks += fold(&title, "| User | Now |\n|---|---|", &mut rows, room);
+        let written = fold(&title, "| User | Now |\n|---|---|", &mut rows, room);
+        left.remarks += unlisted.len() as u64 - written;
     }
 }
 
@@ -222,8 +227,9 @@ fn table(title: &str, changes: &[&Planned], room: &mut Room, left: &mut Left) {
     }
     let title = format!("{title}: {}", parts.join(", "));
     let mut rows = changes.iter().map(|planned| row(planned));
-    let rest =
+    let written =
         fold(&title, "| | User | Now | Then | Line | Why |\n|---|---|---|---|---|---|", &mut rows, room);
+    let rest = changes.len() as u64 - written;
     left.changes += rest;
     left.files += u64::from(rest > 0);
 }
@@ -234,7 +240,7 @@ fn row(planned: &Planned) -> String {
     let line = change.cause.origin().map_or_else(String::new, |origin| origin.line.to_string());
     let mut why = cells::sentence(&text::cause(planned));
     if let Some(reason) = &planned.reason {
-        why.push_str(&format!(", reason&#58; {}", code(reason)));
+        why = format!("{why}, reason&#58; {}", code(reason));
     }
     if planned.waits {
         why.push_str(" **waits for an approval**");
@@ -244,21 +250,23 @@ fn row(planned: &Planned) -> String {
     format!("| {sign} | {} | {} | {} | {line} | {why} |", code(&change.name), change.from, change.to)
 }
 
-/// Writes one folded table as far as there is room; returns how many rows found none.
+/// Writes one folded table as far as there is room; returns how many rows found it.
 fn fold(title: &str, header: &str, rows: &mut dyn Iterator<Item = String>, room: &mut Room) -> u64 {
     const END: &str = "\n</details>";
     let begin = format!("\n<details><summary>{title}</summary>\n\n{header}");
     let mut rows = rows.peekable();
     let Some(first) = rows.peek() else { return 0 };
     if !room.fits(&[&begin, first, END]) {
-        return rows.count() as u64;
+        return 0;
     }
     room.line(&begin);
-    while rows.peek().is_some_and(|row| room.fits(&[row, END])) {
-        room.line(&rows.next().unwrap_or_default());
+    let mut written = 0;
+    while let Some(row) = rows.next_if(|row| room.fits(&[row, END])) {
+        room.line(&row);
+        written += 1;
     }
     room.line(END);
-    rows.count() as u64
+    written
 }
 
 #[cfg(test)]

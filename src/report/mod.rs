@@ -26,4 +26,4 @@ pub mod text;
 mod words;
 
 pub use harmless::harmless;
-pub use shown::{End, Extent, Shown, Unlisted};
+pub use shown::{Extent, Shown, Unlisted};

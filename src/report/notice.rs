@@ -142,6 +142,12 @@ fn planned(plan: &Plan) -> String {
         _ => None,
     });
     let rules = rules.collect::<Vec<_>>().join(", ");
+    for note in &plan.notes {
+        if let Note::WritesClosed { until } = note {
+            let until = until.map_or_else(|| "never".to_owned(), |until| format!("not before {until}"));
+            what = format!("{what}; the window for writes is closed, so {until}");
+        }
+    }
     if !rules.is_empty() {
         what = format!("{what}; under a changed policy: {}", cut(&rules, LONGEST));
     }

@@ -9,8 +9,8 @@ use crate::desired::{Desired, SourceFile};
 use crate::model::{Access, AccountId, Counts, Digest, Origin, State};
 use crate::plan::policy::Action;
 use crate::plan::{
-    Blocked, BlockedBecause, Cause, Change, Due, Effect, Guard, Held, HeldBecause, Note, Plan, PlanId,
-    Planned, Summary, Verdict,
+    Blocked, BlockedBecause, Cause, Change, Context, Due, Effect, Guard, Held, HeldBecause, Note, Plan,
+    PlanId, Planned, Summary, Verdict,
 };
 
 pub(super) fn view() -> View {
@@ -48,13 +48,22 @@ pub(super) fn empty() -> Plan {
         counts: Counts { total: 1482, enabled: 1400, disabled: 82, mixed: 0, unreadable: 0 },
         bind: Vec::new(),
         unsatisfied: Vec::new(),
+        context: Context::default(),
     }
 }
 
 pub(super) fn planned(name: &str, from: State, to: Access, cause: Cause) -> Planned {
     let change =
         Change { account: AccountId::new(format!("id-{name}")), name: name.to_owned(), from, to, cause };
-    Planned { change, until: None, reason: None, counted: true, approved: false, waits: false }
+    Planned {
+        change,
+        until: None,
+        reason: None,
+        counted: true,
+        approved: false,
+        waits: false,
+        provenance: None,
+    }
 }
 
 pub(super) fn verdict(guard: Guard, value: u64, limit: u64) -> Verdict {

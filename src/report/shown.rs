@@ -38,12 +38,3 @@ pub struct Unlisted {
     /// What the store says.
     pub state: State,
 }
-
-/// How the command ends, and why.
-#[derive(Clone, Copy, Debug)]
-pub struct End {
-    /// The exit code.
-    pub code: u8,
-    /// What it means.
-    pub reason: &'static str,
-}

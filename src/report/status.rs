@@ -73,6 +73,11 @@ pub fn headline(status: &Status) -> String {
         "desired states invalid",
     );
     say(targets().filter(|one| one.store.is_some()).count(), "store failing", "stores failing");
+    say(
+        targets().filter(|one| one.closed).count(),
+        "plan waiting for its window",
+        "plans waiting for their windows",
+    );
     let waits = waits.join(", ");
     match (status.live, waits.is_empty()) {
         (false, true) => "no daemon is running; this is what the journal remembers".to_owned(),
@@ -135,6 +140,13 @@ fn target(target: &TargetStatus, timezone: &TimeZone, out: &mut dyn fmt::Write) 
     if let Some(plan) = &target.plan {
         self::plan(plan, out)?;
     }
+    if target.closed {
+        let opens = target.opens.map_or_else(
+            || "which never opens".to_owned(),
+            |opens| format!("which opens {}", moment(opens, timezone)),
+        );
+        writeln!(out, "    writing waits for its window, {opens}")?;
+    }
     if let Some(batch) = &target.last_batch {
         let (number, at, done) = (batch.batch, moment(batch.at, timezone), counted(batch.done, "change"));
         write!(out, "  last batch {number} ended {at}: {done} done")?;
@@ -180,6 +192,10 @@ fn plan(plan: &PlanStatus, out: &mut dyn fmt::Write) -> fmt::Result {
     if plan.held > 0 {
         let changes = counted_as(plan.held as u64, "change is", "changes are");
         writeln!(out, "  {changes} held back, `popgate plan` shows why")?;
+    }
+    if plan.drift > 0 {
+        let users = counted_as(plan.drift as u64, "user was", "users were");
+        writeln!(out, "  {users} changed by hand and left alone, `popgate plan` shows them")?;
     }
     Ok(())
 }

@@ -78,14 +78,18 @@ fn everywhere(evil: &str, listed: bool) -> (Plan, Desired, View) {
         *origin = elsewhere.clone();
         match why {
             BlockedBecause::Ambiguous(all) => {
-                all.iter_mut().for_each(|(id, name)| (*id, *name) = (AccountId::new(evil), evil.to_owned()));
+                for (id, name) in all {
+                    (*id, *name) = (AccountId::new(evil), evil.to_owned());
+                }
             }
             BlockedBecause::Doubled(account, others) => {
                 evil.clone_into(account);
-                others.iter_mut().for_each(|(name, _)| evil.clone_into(name));
+                for (name, _) in others {
+                    evil.clone_into(name);
+                }
             }
             BlockedBecause::Rebound { was, now, .. } => {
-                (*was, *now) = (AccountId::new(evil), AccountId::new(evil))
+                (*was, *now) = (AccountId::new(evil), AccountId::new(evil));
             }
             BlockedBecause::Ignored(glob) | BlockedBecause::Protected(glob) => evil.clone_into(glob),
         }
@@ -93,14 +97,14 @@ fn everywhere(evil: &str, listed: bool) -> (Plan, Desired, View) {
     for note in &mut plan.notes {
         match note {
             Note::Missing { name, suggestion, .. } => {
-                (*name, *suggestion) = (evil.to_owned(), Some(evil.to_owned()))
+                (*name, *suggestion) = (evil.to_owned(), Some(evil.to_owned()));
             }
             Note::Unreadable { name, why, .. } => (*name, *why) = (evil.to_owned(), evil.to_owned()),
             Note::Released { name, .. } => evil.clone_into(name),
             Note::NotEffective { service, names } => {
-                (*service, *names) = (evil.to_owned(), vec![evil.to_owned(); 3])
+                (*service, *names) = (evil.to_owned(), vec![evil.to_owned(); 3]);
             }
-            Note::FirstContact | Note::PolicyChanged(_) => {}
+            Note::FirstContact | Note::PolicyChanged(_) | Note::WritesClosed { .. } => {}
         }
     }
     plan.guards.iter_mut().for_each(|verdict| verdict.detail = Some(name()));
@@ -170,6 +174,49 @@ fn what_is_wrong_with_files_is_shown_as_nothing_but_text_too() {
     }
 }
 
+/// Keeps the length of the longest piece that it is given, and of all together.
+#[derive(Default)]
+struct Meter {
+    longest: usize,
+    total: usize,
+}
+
+impl std::fmt::Write for Meter {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.longest = self.longest.max(text.len());
+        self.total += text.len();
+        Ok(())
+    }
+}
+
+#[test]
+fn no_report_is_held_as_one_text() {
+    type Render = fn(&[Shown<'_>], &mut Meter) -> std::fmt::Result;
+    let names = (0..20_000).map(|n| format!("u{n:05}@x.example"));
+    let lines: Vec<String> = names.map(|name| format!("  {name}: disabled")).collect();
+    let desired = desired(&[("a.yaml", &format!("pop3:\n{}\n", lines.join("\n")))]);
+    let changes = desired.iter().map(|entry| {
+        let cause = Cause::Listed(desired.origin(entry));
+        super::sample::planned(entry.name, State::Is(Access::Enabled), Access::Disabled, cause)
+    });
+    let (plan, view) = (with_changes(changes.collect()), view());
+    let one = Shown { plan: &plan, desired: &desired, view: &view };
+    let renders: [(&str, Render); 6] = [
+        ("text", |all, out| all.iter().try_for_each(|one| text::plan(one.plan, one.view, out))),
+        ("diff", |all, out| diff::plans(all, out)),
+        ("json", |all, out| json::shown(all, 0, "success", out)),
+        ("github", |all, out| github::plans(all, out)),
+        ("gitlab", |all, out| gitlab::plans(all, out)),
+        ("junit", |all, out| junit::plans(all, out)),
+    ];
+    for (name, render) in renders {
+        let mut meter = Meter::default();
+        render(&[one], &mut meter).unwrap();
+        assert!(meter.longest < 500, "{name}: a piece of {} bytes", meter.longest);
+        assert!(meter.total > 1_000_000 || name == "github", "{name}: {} bytes", meter.total);
+    }
+}
+
 /// Compares the structure of a report with that of a harmless one.
 fn check(format: &str, text: &str, usual: &str) -> Result<(), String> {
     let same = |what: &str, count: fn(&str) -> usize| match (count(text), count(usual)) {
@@ -190,7 +237,7 @@ fn check(format: &str, text: &str, usual: &str) -> Result<(), String> {
     match format {
         "github" => text.lines().try_for_each(annotation),
         "json" | "gitlab" => {
-            let [have, want] = [text, usual].map(|text| serde_json::from_str::<serde_json::Value>(text));
+            let [have, want] = [text, usual].map(serde_json::from_str::<serde_json::Value>);
             let (have, want) =
                 (have.map_err(|error| error.to_string())?, want.map_err(|error| error.to_string())?);
             if skeleton(&have) == skeleton(&want) { Ok(()) } else { Err("another structure".to_owned()) }
@@ -199,9 +246,10 @@ fn check(format: &str, text: &str, usual: &str) -> Result<(), String> {
             same("<", |text| text.matches('<').count())?;
             same(">", |text| text.matches('>').count())?;
             same("quotes", |text| text.matches('"').count())?;
-            match text.contains(['\u{fffe}', '\u{ffff}']) {
-                true => Err("not a character of XML".to_owned()),
-                false => Ok(()),
+            if text.contains(['\u{fffe}', '\u{ffff}']) {
+                Err("not a character of XML".to_owned())
+            } else {
+                Ok(())
             }
         }
         "markdown" => markdown(text, usual),
@@ -240,9 +288,10 @@ fn annotation(line: &str) -> Result<(), String> {
         }
     }
     let decoded = |text: &str| text.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%");
-    match [properties, message].iter().any(|text| decoded(text).contains(['\r', '\n'])) {
-        true => Err("a line break comes out".to_owned()),
-        false => Ok(()),
+    if [properties, message].iter().any(|text| decoded(text).contains(['\r', '\n'])) {
+        Err("a line break comes out".to_owned())
+    } else {
+        Ok(())
     }
 }
 

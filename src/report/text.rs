@@ -13,7 +13,7 @@ use super::shown::Extent;
 use super::words::{counted, moment, moment_near, number, zone};
 use crate::model::{Access, Origin};
 use crate::plan::policy::Action;
-use crate::plan::{Cause, Due, Effect, HeldBecause, Plan};
+use crate::plan::{Cause, Due, Effect, HeldBecause, Plan, Provenance};
 
 pub(super) use changes::{cause, why};
 pub(super) use guards::verdict;
@@ -67,6 +67,9 @@ pub fn plan(plan: &Plan, view: &View, out: &mut dyn fmt::Write) -> fmt::Result {
     let paint = view.paint();
     writeln!(out, "{}", paint.bold(&summary(plan)))?;
     writeln!(out, "{}", paint.dim(&source(plan, view)))?;
+    if plan.context.base.is_some() {
+        writeln!(out, "{}", base(plan))?;
+    }
     if let Some((only, hidden)) = &view.extent.only {
         let others = counted(*hidden, "other change");
         writeln!(out, "only users whose name matches `{}`; not listed: {others}", harmless(only))?;
@@ -143,15 +146,53 @@ pub(super) fn source(plan: &Plan, view: &View) -> String {
     let mut desired = plan.digest.short();
     if let Some(commit) = &view.commit {
         desired = format!("{desired}, commit {}", cut(commit, 12));
+        if let Some(author) = &plan.context.author {
+            desired = format!("{desired} by {}", cut(author, 80));
+        }
     }
     format!(
-        "plan {} · target {} · desired state {desired} · {} in the store · {} {}",
+        "plan {} · target {} · desired state {desired} · {} in the store{} · {} {}",
         plan.id,
         harmless(&plan.target),
         counted(plan.counts.total, "account"),
+        snapshot(plan, view),
         moment(plan.generated_at, &view.timezone),
         zone(&view.timezone),
     )
+}
+
+/// How old the snapshot is that stood in for the store.
+fn snapshot(plan: &Plan, view: &View) -> String {
+    plan.context.snapshot.map_or_else(String::new, |taken| {
+        let at = moment_near(taken.at, plan.generated_at, &view.timezone);
+        format!(", as a snapshot has it that is {} old (taken {at})", age(taken.age_s))
+    })
+}
+
+/// What the changes were compared with, and where they come from; empty when nobody asked.
+pub(super) fn base(plan: &Plan) -> String {
+    let Some(base) = &plan.context.base else { return String::new() };
+    let revision = format!("{} ({})", harmless(&base.revision), cut(&base.commit, 12));
+    if let Some(why) = &base.unsorted {
+        return format!("warning: not compared with {revision}: {}", harmless(why));
+    }
+    let counts = [
+        (Provenance::Branch, "caused by this branch"),
+        (Provenance::Pending, "pending before it"),
+        (Provenance::Drift, "changed by hand"),
+    ];
+    let parts = counts.map(|(from, what)| format!("{} {what}", number(plan.coming_from(from))));
+    format!("compared with {revision}: {}", parts.join(" · "))
+}
+
+/// A number of seconds in its largest unit that says it well.
+fn age(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
 }
 
 /// What becomes of the changes once they are written, under a heading; nothing without changes.

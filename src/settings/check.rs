@@ -14,6 +14,8 @@ pub(super) struct Placed {
     pub(super) desired: Place,
     /// Its store.
     pub(super) store: Place,
+    /// Its snapshot.
+    pub(super) snapshot: Option<Place>,
     /// The target.
     pub(super) target: Target,
 }
@@ -22,7 +24,7 @@ impl Placed {
     fn directory(&self) -> Option<&Path> {
         match &self.target.desired {
             DesiredSource::Directory(directory) => Some(directory),
-            DesiredSource::Git { .. } => None,
+            DesiredSource::Git(_) => None,
         }
     }
 }
@@ -104,6 +106,32 @@ pub(super) fn shared_stores(
                 .also(label)
                 .help("write `unlisted: keep` in both, or make one target of them");
         }
+    }
+}
+
+/// Each target's snapshot has a file of its own, and none wakes the watch of a desired directory.
+pub(super) fn snapshots(targets: &[Placed], real: &dyn Fn(&Path) -> PathBuf, problems: &mut Problems<'_>) {
+    let mut seen: Vec<(PathBuf, Place)> = Vec::new();
+    for target in targets {
+        let (Some(file), Some(at)) = (&target.target.snapshot, target.snapshot) else { continue };
+        let path = real(&file.path);
+        if let Some(desired) =
+            targets.iter().find(|other| other.directory().is_some_and(|dir| lies_in(&path, &real(dir))))
+        {
+            let label = problems.label(desired.desired, "the desired directory");
+            problems
+                .error(codes::BAD_SNAPSHOT, at, "the snapshot lies in a desired directory")
+                .also(label)
+                .help("write it elsewhere: each new one would look like a change of the desired state");
+        }
+        if let Some((_, first)) = seen.iter().find(|(other, _)| *other == path) {
+            let label = problems.label(*first, "the same file");
+            problems
+                .error(codes::BAD_SNAPSHOT, at, "two targets write their snapshot to the same file")
+                .also(label)
+                .help("a snapshot holds one target: give each a file of its own");
+        }
+        seen.push((path, at));
     }
 }
 

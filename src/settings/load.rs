@@ -62,7 +62,7 @@ fn embedded(state: Option<&Path>) -> Result<Settings, Vec<Diagnostic>> {
     let settings = Settings::embedded(state.to_path_buf());
     let directory = |target: &Target| match &target.desired {
         DesiredSource::Directory(desired) => within_each_other(&real(state), &real(desired)),
-        DesiredSource::Git { .. } => None,
+        DesiredSource::Git(_) => None,
     };
     match settings.targets.values().find_map(directory) {
         None => Ok(settings),

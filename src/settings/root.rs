@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
@@ -13,7 +14,9 @@ use super::piece::{Fields, Piece, doubled, from};
 use super::policy::{self, set, too_early};
 use super::problems::{Problems, shown};
 use super::written::{self, Node, Value};
-use super::{LogFormat, ServiceSettings, Settings, Target, Watch, codes, schema, service, source, store};
+use super::{
+    LogFormat, ServiceSettings, Settings, SnapshotFile, Target, Watch, codes, schema, service, source, store,
+};
 use crate::diagnostic::Diagnostic;
 use crate::model::Digest;
 
@@ -84,7 +87,7 @@ fn settings(
         targets(field, base, &timezone, problems)
     } else {
         let target = Target::embedded(base, &state, &timezone);
-        vec![Placed { desired: root.at, store: root.at, target }]
+        vec![Placed { desired: root.at, store: root.at, snapshot: None, target }]
     };
     let watch = fields.get("watch").map_or_else(Watch::default, |field| watch(field, problems));
     let notify = fields.get("notify").and_then(|field| {
@@ -116,6 +119,7 @@ fn settings(
     check::directories(&placed, &state, state_at, real, problems);
     check::settings_file(&placed, Path::new(path), real, problems);
     check::shared_stores(&placed, real, problems);
+    check::snapshots(&placed, real, problems);
     Some(Settings {
         path: Some(PathBuf::from(path)),
         state,
@@ -240,8 +244,19 @@ fn target(of: Piece<'_>, base: &Path, timezone: &TimeZone, problems: &mut Proble
         rules.protected.extend(settings.never());
         set(&mut rules.refresh, settings.refresh().filter(|_| fields.get("refresh").is_none()));
     }
-    let target = Target::new(of.name, source?, settings?, service?, rules, timezone);
-    Some(Placed { desired: desired?.node.at, store: store?.node.at, target })
+    let snapshot = fields.get("snapshot").map(|field| (field, snapshot(field, base, problems)));
+    let mut target = Target::new(of.name, source?, settings?, service?, rules, timezone);
+    let snapshot_at = snapshot.as_ref().map(|(field, _)| field.node.at);
+    target.snapshot = snapshot.and_then(|(_, file)| file);
+    Some(Placed { desired: desired?.node.at, store: store?.node.at, snapshot: snapshot_at, target })
+}
+
+fn snapshot(of: Piece<'_>, base: &Path, problems: &mut Problems<'_>) -> Option<SnapshotFile> {
+    let fields = Fields::open(of, schema::SNAPSHOT, problems)?;
+    let interval = fields.get("interval").and_then(|field| field.some_duration(problems));
+    let path = fields.need("path", "write for example `path: /srv/popgate/snapshot.json`", problems);
+    let path = from(base, path?.text(problems)?);
+    Some(SnapshotFile { path, interval: interval.unwrap_or(Duration::from_hours(1)) })
 }
 
 fn watch(of: Piece<'_>, problems: &mut Problems<'_>) -> Watch {

@@ -73,7 +73,7 @@ pub(super) static TARGET: &[Field] = &[
     needed(
         "desired",
         Shape::Any(&[Shape::Text, Shape::Object(GIT)]),
-        "The directory of the desired state. A git repository is not built in yet.",
+        "The directory of the desired state, or a git repository that popgate fetches.",
     ),
     needed("store", Shape::Tagged(STORES), "The live mail system."),
     needed("service", Shape::Tagged(SERVICES), "What must learn that access changed."),
@@ -106,6 +106,16 @@ pub(super) static TARGET: &[Field] = &[
         Shape::Any(&[Shape::Words(&["always"]), Shape::List(&Shape::Object(WINDOW), 1)]),
         "When writes and restarts are allowed: a list of windows, or `always`. Default: always",
     ),
+    field(
+        "snapshot",
+        Shape::Object(SNAPSHOT),
+        "A file with a snapshot for CI, which the daemon keeps fresh.",
+    ),
+];
+
+pub(super) static SNAPSHOT: &[Field] = &[
+    needed("path", Shape::Text, "The file; replaced as a whole each time. Outside of the desired directory."),
+    field("interval", Shape::Duration, "How often it is written anew, besides after each batch. Default: 1h"),
 ];
 
 pub(super) static GIT: &[Field] = &[
@@ -114,6 +124,16 @@ pub(super) static GIT: &[Field] = &[
     field("path", Shape::Text, "Directory within the repository. Default: desired-state"),
     field("interval", Shape::Duration, "How often it is fetched. Default: 60s"),
     field("verify", Shape::Object(VERIFY), "Which signatures a commit must have. Default: none"),
+    field("username", Shape::Text, "Who logs in by HTTPS. Default: git"),
+    field("password", Shape::Object(SECRET), "Where the password or token for HTTPS is to be found."),
+    field("ssh_key", Shape::Text, "File of the private key for SSH. Default: what ssh itself uses"),
+];
+
+/// The ways to a secret, one of which is written.
+pub(super) static SECRET: &[Field] = &[
+    field("env", Shape::Text, "The environment variable that holds it."),
+    field("file", Shape::Text, "The file that holds it."),
+    field("command", COMMAND, "The command that prints it."),
 ];
 
 pub(super) static VERIFY: &[Field] =
@@ -214,7 +234,7 @@ const USERNAME: Field = field(
     Shape::Text,
     "The account, such as svc-popgate@CONTOSO.EXAMPLE. Needed with `auth: basic`. Default: that of the keytab or ticket",
 );
-const PASSWORD: Field = field("password", SECRET, "Where its password is found.");
+const PASSWORD: Field = field("password", WAY, "Where its password is found.");
 const KEYTAB: Field =
     field("keytab", Shape::Text, "The file with its Kerberos keys. Default: a ticket that is there");
 const SERVICE_HOST: Field = field(
@@ -229,14 +249,8 @@ const PIN: Field = field(
     Shape::Any(&[Shape::Text, Shape::List(&Shape::Text, 1)]),
     "SHA-256 of the certificate, or of its public key, that is trusted.",
 );
-const SECRET: Shape = Shape::Object(WAYS);
+const WAY: Shape = Shape::Object(SECRET);
 const PORT: Shape = Shape::Any(&[Shape::Integer(1, 65_535), Shape::Words(&["off"])]);
-
-static WAYS: &[Field] = &[
-    field("env", Shape::Text, "The environment variable that holds it."),
-    field("file", Shape::Text, "The file that holds it."),
-    field("command", COMMAND, "The command that prints it."),
-];
 
 pub(super) static EXCHANGE: &[Field] = &[
     TYPE,

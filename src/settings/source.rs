@@ -9,6 +9,7 @@ use super::piece::{Fields, Piece, from};
 use super::problems::{Problems, shown};
 use super::schema;
 use super::written::Value;
+use crate::secret::Secret;
 
 /// Where the desired state comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,18 +17,26 @@ pub enum DesiredSource {
     /// A directory that somebody else keeps.
     Directory(PathBuf),
     /// A git repository that popgate fetches.
-    Git {
-        /// Its address: `https://`, `ssh://`, `git@host:path`, `file://` or a path. Never holds a password.
-        url: String,
-        /// Branch or tag.
-        reference: String,
-        /// Directory within the repository, relative and without `..`.
-        path: PathBuf,
-        /// How often it is fetched.
-        interval: Duration,
-        /// File of the signers of whom one must have signed a commit; `None` asks for no signature.
-        allowed_signers: Option<PathBuf>,
-    },
+    Git(Repository),
+}
+
+/// A git repository, and what of it counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repository {
+    /// Its address: `https://`, `ssh://`, `git@host:path`, `file://` or a path. Never holds a password.
+    pub url: String,
+    /// Branch or tag.
+    pub reference: String,
+    /// Directory within the repository, relative and without `..`.
+    pub path: PathBuf,
+    /// How often it is fetched.
+    pub interval: Duration,
+    /// File of the signers of whom one must have signed a commit; `None` asks for no signature.
+    pub allowed_signers: Option<PathBuf>,
+    /// Who logs in by HTTPS, and where the password or token is to be found.
+    pub login: Option<(String, Secret)>,
+    /// The private key for SSH.
+    pub ssh_key: Option<PathBuf>,
 }
 
 /// Reads `desired`.
@@ -70,13 +79,53 @@ fn git(fields: Fields<'_>, base: &Path, problems: &mut Problems<'_>) -> Option<D
         let file = verify.need("allowed_signers", "name the file of allowed signers", problems)?;
         file.text(problems).map(|path| from(base, path))
     });
-    Some(DesiredSource::Git {
+    let login = login(fields, url.as_deref(), base, problems);
+    let ssh_key = fields.get("ssh_key").and_then(|field| field.text(problems)).map(|path| from(base, path));
+    Some(DesiredSource::Git(Repository {
         url: url?,
         reference: reference?,
         path: path?,
         interval: interval.unwrap_or(Duration::from_mins(1)),
         allowed_signers,
-    })
+        login,
+        ssh_key,
+    }))
+}
+
+/// Reads `username` and `password`.
+fn login(
+    fields: Fields<'_>,
+    url: Option<&str>,
+    base: &Path,
+    problems: &mut Problems<'_>,
+) -> Option<(String, Secret)> {
+    let name = fields.get("username").map(|field| (field, field.text(problems)));
+    let Some(field) = fields.get("password") else {
+        if let Some((field, Some(_))) = name {
+            return bad(
+                field,
+                "`username` without `password`",
+                "write `password: {env: NAME}`, too",
+                problems,
+            );
+        }
+        return None;
+    };
+    let secret = field.secret(base, problems)?;
+    if let Some(url) = url.filter(|url| !is_private(url)) {
+        let message = format!("a password cannot be sent to `{}`", shown(url));
+        return bad(field, &message, "use an `https://` address, or `ssh_key` for SSH", problems);
+    }
+    Some((name.map_or(Some("git"), |(_, name)| name)?.to_owned(), secret))
+}
+
+/// Tells whether a password sent there is read by nobody on the way.
+fn is_private(url: &str) -> bool {
+    let local = |rest: &str| {
+        let host = rest.split(['/', ':']).next();
+        rest.starts_with("[::1]") || matches!(host, Some("127.0.0.1" | "localhost"))
+    };
+    url.starts_with("https://") || url.strip_prefix("http://").is_some_and(local)
 }
 
 fn bad<T>(field: Piece<'_>, message: &str, help: &str, problems: &mut Problems<'_>) -> Option<T> {
@@ -87,7 +136,7 @@ fn bad<T>(field: Piece<'_>, message: &str, help: &str, problems: &mut Problems<'
 fn address(field: Piece<'_>, base: &Path, problems: &mut Problems<'_>) -> Option<String> {
     let text = field.text(problems)?;
     if holds_userinfo(text) {
-        let help = "let git find it through a credential helper, or use an SSH key";
+        let help = "write `password: {env: NAME}` beside `git`, or use an SSH key";
         return bad(field, "an address must not hold a password or token", help, problems);
     }
     // gitremote-helpers(7): `ext::sh -c …` is an address that runs a command. A hyphen in front is an option.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 /// How many digits of an id are shown.
 const SHOWN: usize = 12;
 /// What would lead git elsewhere than to the directory, as happens inside a hook.
-const MISLEADING: [&str; 8] = [
+pub(super) const MISLEADING: [&str; 8] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -45,17 +45,26 @@ impl fmt::Display for Commit {
 /// It takes no lock in the repository and runs none of its hooks.
 pub fn commit_of(dir: &Path) -> Option<Commit> {
     let real = dir.canonicalize().ok()?;
-    let format = "--format=%H%x00%an <%ae>%x00%s";
-    let log = ["log", "-1", "--no-show-signature", "--no-color", "--encoding=UTF-8", format];
-    let Some(text) = git(&real, &log) else { return named(&real) };
+    let Some(text) = git(&real, &describe("HEAD")) else { return named(&real) };
     git(&real, &["rev-parse", "--verify", "--quiet", "HEAD:./"])?;
     // Only what `read` would read: neither an editor's backup nor a name that starts with a dot counts.
     let yaml = [":(glob)**/*.yaml", ":(glob)**/*.yml", ":(exclude,glob)**/.*", ":(exclude,glob)**/.*/**"];
     let status = ["status", "--porcelain", "--untracked-files=all", "--ignored", "--"];
     let changes = git(&real, &[&status[..], &yaml].concat());
+    Some(Commit { dirty: changes.is_none_or(|changes| !changes.is_empty()), ..described(&text)? })
+}
+
+/// The arguments with which git says what [`described`] understands.
+pub(super) fn describe(revision: &str) -> [&str; 7] {
+    let format = "--format=%H%x00%an <%ae>%x00%s";
+    ["log", "-1", "--no-show-signature", "--no-color", "--encoding=UTF-8", format, revision]
+}
+
+/// Reads what git says of a commit.
+pub(super) fn described(text: &str) -> Option<Commit> {
     let mut fields = text.trim_end_matches('\n').split('\0').map(printable);
     let (id, author, subject) = (fields.next()?, fields.next(), fields.next());
-    Some(Commit { id, subject, author, dirty: changes.is_none_or(|changes| !changes.is_empty()) })
+    Some(Commit { id, subject, author, dirty: false })
 }
 
 /// Runs git; `None` if it is not there or fails.

@@ -2,15 +2,82 @@
 //!
 //! * [`directory`]: one consistent read of the directory as it is.
 //! * [`commit`]: which git commit it is a checkout of, for people to recognise.
+//! * [`git`]: a repository that popgate fetches, and other revisions of a directory.
 //! * [`mod@watch`]: hints that it may have changed.
 //!
 //! Nothing here knows what the files say.
 
 pub mod commit;
 pub mod directory;
+pub mod git;
 mod tree;
 pub mod watch;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use commit::{Commit, commit_of};
 pub use directory::{ReadProblem, Reading, Signature, read, signature};
 pub use watch::{Watch, WatchError, watch};
+
+/// Where the files of one target come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A directory that somebody else keeps.
+    Directory(PathBuf),
+    /// A repository that popgate fetches.
+    Git(Arc<git::Remote>),
+}
+
+/// The files of a desired state and the commit they are of, where there is one.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// Every YAML file, sorted by path.
+    pub files: Vec<crate::desired::SourceFile>,
+    /// The commit.
+    pub commit: Option<Commit>,
+}
+
+impl Source {
+    /// Returns what a person puts before the names of the files: the directory, or the path within the repository.
+    pub fn directory(&self) -> &Path {
+        match self {
+            Self::Directory(directory) => directory,
+            Self::Git(remote) => &remote.address().path,
+        }
+    }
+
+    /// Returns the repository, if popgate fetches one.
+    pub fn remote(&self) -> Option<&Arc<git::Remote>> {
+        match self {
+            Self::Directory(_) => None,
+            Self::Git(remote) => Some(remote),
+        }
+    }
+
+    /// Reads the files once, consistently, without talking to another machine.
+    ///
+    /// # Errors
+    /// [`ReadProblem`].
+    pub fn read(&self) -> Result<Read, ReadProblem> {
+        match self {
+            Self::Directory(directory) => {
+                let files = read(directory)?.files;
+                Ok(Read { files, commit: commit_of(directory) })
+            }
+            Self::Git(remote) => {
+                remote.read().map(|read| Read { files: read.files, commit: Some(read.commit) })
+            }
+        }
+    }
+}
+
+/// Names the source for a person.
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Directory(directory) => directory.display().fmt(f),
+            Self::Git(remote) => remote.address().fmt(f),
+        }
+    }
+}

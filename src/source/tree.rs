@@ -304,12 +304,12 @@ pub(super) fn problem_at(code: Code, path: &str, message: String, help: &str) ->
     Diagnostic { labels: vec![label], ..problem(code, message, help) }
 }
 
-fn printable(path: &str) -> String {
+pub(super) fn printable(path: &str) -> String {
     if path.contains(misleads) { path.escape_debug().to_string() } else { path.to_owned() }
 }
 
 /// A character with which a name could pretend to be another one, or end the line it is printed on.
-fn misleads(character: char) -> bool {
+pub(super) fn misleads(character: char) -> bool {
     character.is_control()
         || character == char::REPLACEMENT_CHARACTER
         || matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

@@ -121,6 +121,7 @@ fn plan(target: &str, enable: u64) -> Arc<Plan> {
         counts: Counts::default(),
         bind: Vec::new(),
         unsatisfied: Vec::new(),
+        context: crate::plan::Context::default(),
     })
 }
 

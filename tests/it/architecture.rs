@@ -67,7 +67,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "report",
         &["desired", "diagnostic", "engine", "journal", "model", "name", "plan", "services::Instance"],
     ),
-    ("source", &["desired", "diagnostic", "model"]),
+    ("source", &["desired", "diagnostic", "model", "secret"]),
     ("secret", &["diagnostic", "model"]),
     ("replace", &[]),
     ("tls", &[]),

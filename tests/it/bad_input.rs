@@ -1,9 +1,10 @@
 //! Bad input of every kind, and what a person gets for it: the place, the remedy, the exit code, nothing half-written.
 
 use crate::daemon::{SOON, desire, disabled, settings, sqlite, users};
-use crate::world::World;
+use crate::world::{World, wait_until};
 
-fn world() -> World {
+/// Twenty users, all listed and enabled.
+pub(crate) fn world() -> World {
     let world = World::new();
     users(&world, 20);
     desire(&world, 20, &[]);
@@ -26,21 +27,53 @@ fn refused(world: &World, code: &str, place: &str) -> String {
 
 #[test]
 fn every_bad_file_is_refused_with_its_place() {
-    let cases: [(&str, &str); 9] = [
-        ("pop3:\n  a: [enabled\n", "bad.yaml:"),
-        ("", "bad.yaml"),
-        ("# nothing but a comment\n", "bad.yaml"),
-        ("pop3:\n", "bad.yaml:1:"),
-        ("pop3:\n  U1@X.test: disabled\n", "users.yaml:2:3"),
-        ("pop3:\n  zoe@x.test: {access: enabled, untill: 2099-01-01}\n", "bad.yaml:2:"),
-        ("pop3:\n  alice@x.test: on\n", "bad.yaml:2:17"),
-        ("pop3:\n  \"a\\nb\": enabled\n", "bad.yaml:2:3"),
-        ("a: &a [x, x]\nb: &b [*a, *a]\npop3: {c: *b}\n", "bad.yaml:1:4"),
+    let cases: [(&[u8], &str); 25] = [
+        (b"pop3:\n  a: [enabled\n", "bad.yaml:"),
+        (b"", "bad.yaml"),
+        (b"# nothing but a comment\n", "bad.yaml"),
+        (b"pop3:\n", "bad.yaml:1:"),
+        (b"pop3:\n  U1@X.test: disabled\n", "users.yaml:2:3"),
+        (b"pop3:\n  zoe@x.test: {access: enabled, untill: 2099-01-01}\n", "bad.yaml:2:"),
+        (b"pop3:\n  alice@x.test: on\n", "bad.yaml:2:17"),
+        (b"pop3:\n  \"a\\nb\": enabled\n", "bad.yaml:2:3"),
+        (b"a: &a [x, x]\nb: &b [*a, *a]\npop3: {c: *b}\n", "bad.yaml:1:4"),
+        (b"pop3:\n  z@x.test: enabled\xff\n", "bad.yaml:2:"),
+        (b"\xff\xfep\x00o\x00p\x003\x00", "bad.yaml:1:1"),
+        (b"pop3:\n  z@x.test: enabled\0\n", "bad.yaml:2:"),
+        (b"pop3:\n\tz@x.test: enabled\n", "bad.yaml:2:1"),
+        (b"pop3:\n  z@x.test: enabled\n---\npop3: {}\n", "bad.yaml:3:1"),
+        (b"pop3:\n- z@x.test: enabled\n", "bad.yaml:2:"),
+        (b"version: 2\npop3: {}\n", "bad.yaml:1:10"),
+        (b"pop3:\n  z@x.test:\n", "bad.yaml:2:3"),
+        (b"pop3:\n  z@x.test: {access: disabled, until: 2099-01-01}\n", "bad.yaml:2:"),
+        (b"pop3:\n  z@x.test: {access: enabled, until: 2099-02-30}\n", "bad.yaml:2:"),
+        (b"pop3:\n  z@x.test: {access: enabled, reason: 12}\n", "bad.yaml:2:"),
+        (b"pop3:\n  \" z@x.test\": enabled\n", "bad.yaml:2:3"),
+        (b"pop3:\n  z\xe2\x80\x8b@x.test: enabled\n", "bad.yaml:2:3"),
+        (b"pop3:\n  z@x.test: enabled # \xe2\x80\xae\n", "bad.yaml:2:"),
+        (b"pop3:\n  z@x.test: enabled\npop3:\n  y@x.test: enabled\n", "bad.yaml:3:1"),
+        (b"pop3:\n  \"\": enabled\n", "bad.yaml:2:3"),
     ];
     for (text, place) in cases {
         let world = world();
         world.write("desired-state/bad.yaml", text);
         refused(&world, "error[POP", place);
+    }
+}
+
+#[test]
+fn what_only_looks_odd_is_read_as_it_is_meant() {
+    let odd: [&[u8]; 4] = [
+        b"pop3:\r\n  u1@x.test: disabled\r\n",
+        b"\xef\xbb\xbfpop3:\n  u1@x.test: disabled\n",
+        b"pop3: {u1@x.test: disabled}",
+        b"# who\npop3:\n    'u1@x.test':   disabled   # left\n\n",
+    ];
+    for text in odd {
+        let world = world();
+        world.write("desired-state/users.yaml", text);
+        let _apply = world.popgate(["apply", "--yes"]).success();
+        assert_eq!(disabled(&world), "u1@x.test", "{}", String::from_utf8_lossy(text));
     }
 }
 
@@ -266,4 +299,45 @@ fn a_state_directory_that_may_not_be_entered_is_named_with_a_remedy_and_nothing_
     }
     mode(0o700);
     assert_eq!((world.read("state/journal-000001"), disabled(&world).as_str()), (before, ""));
+}
+
+#[test]
+fn files_that_are_not_read_are_noted() {
+    let world = world();
+    world.write("desired-state/SALES.YAML", "pop3:\n  a@x.test: enabled\n");
+    world.write("desired-state/.hidden", "");
+    let ran = world.popgate(["validate"]).success();
+    assert_eq!(ran.stdout, "ok: 20 users in 1 file\n");
+    assert!(
+        ran.stderr.contains("not read") && ran.stderr.contains("desired-state/SALES.YAML"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains(".hidden"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_disk_that_fills_up_under_a_daemon_stops_every_write_until_there_is_room() {
+    let world = world();
+    std::fs::create_dir(world.path("state")).unwrap();
+    // A file system of its own, in a name space of its own; possible for everybody where user name spaces are.
+    let mut command = world.command(crate::world::require("unshare"));
+    command.args(["--map-root-user", "--mount", "sh", "-c"]);
+    command.arg(r#"mount -t tmpfs -o size=64k,mode=700 popgate-test state && exec "$1" run"#);
+    command.args(["sh", env!("CARGO_BIN_EXE_popgate")]);
+    let mut daemon = world.start_command(command);
+    daemon.wait_for("nothing to change");
+    // Seen from within, where the small disk is.
+    let inside = std::path::PathBuf::from(format!("/proc/{}/root", daemon.pid()));
+    let fill = inside.join(world.path("state/fill").strip_prefix("/").unwrap());
+    assert!(std::fs::write(&fill, vec![0; 128 << 10]).is_err(), "the disk is small");
+    desire(&world, 20, &[3]);
+    daemon.wait_for("so nothing is written to any store");
+    daemon.wait_for_times("so nothing is written to any store", 2);
+    assert!(daemon.log().contains("free some space"), "{}", daemon.log());
+    assert_eq!(disabled(&world), "", "what cannot be written down is not done");
+    std::fs::remove_file(&fill).unwrap();
+    wait_until("the restart", || (crate::daemon::restarts(&world) == 1).then_some(()));
+    assert_eq!(disabled(&world), "u3@x.test");
+    assert_eq!(daemon.stop(), Some(143));
 }

@@ -296,3 +296,76 @@ fn resuming_what_was_not_suspended_says_so_with_a_daemon_and_without() {
     let history = world.popgate(["history", "--limit", "0"]).success().stdout;
     assert!(history.starts_with("2 events before that"), "{history}");
 }
+
+#[test]
+fn a_limit_makes_slices_that_do_not_walk_round_a_guard() {
+    let world = World::new();
+    users(&world, 20);
+    settings(&world, SOON);
+    desire(&world, 20, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    let slice =
+        |limit: &str, code: i32| world.popgate(["apply", "--yes", "--limit", limit]).ends_with(code).stderr;
+    let said = slice("4", 0);
+    assert!(said.contains("6 changes are left for another time"), "{said}");
+    assert_eq!(disabled(&world).split(' ').count(), 4);
+    assert!(slice("5", 0).contains("1 change is left"));
+    assert!(!slice("5", 0).contains("left for another time"));
+    assert_eq!(disabled(&world).split(' ').count(), 10);
+    desire(&world, 20, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    let _blocked = world.popgate(["apply", "--yes", "--limit", "1"]).ends_with(4);
+    assert_eq!(disabled(&world).split(' ').count(), 10, "ten within the hour, however they are cut");
+}
+
+#[test]
+fn what_people_did_by_hand_is_shown_apart_and_a_hand_made_disabling_stays() {
+    let world = World::new();
+    users(&world, 20);
+    settings(&world, SOON);
+    desire(&world, 20, &[1, 2]);
+    let _apply = world.popgate(["apply", "--yes"]).success();
+    sqlite(&world, "UPDATE mailbox SET pop3 = 1 - pop3 WHERE username IN ('u1@x.test', 'u9@x.test');");
+    let mut daemon = world.start(["run"]);
+    wait_until("the enabling to be undone", || {
+        (disabled(&world) == "u1@x.test u2@x.test u9@x.test").then_some(())
+    });
+    wait_until("calm", || world.popgate(["status", "--wait"]).code.filter(|code| *code == 0));
+    let status = world.popgate(["status"]).success().stdout;
+    assert!(status.contains("1 user was changed by hand and left alone"), "{status}");
+    let plan = world.popgate(["plan"]).success().stdout;
+    assert!(plan.contains("Changed by hand and left alone: 1 user\n  ~ u9@x.test"), "{plan}");
+    let history = world.popgate(["history", "--user", "u1@x.test"]).success().stdout;
+    assert!(history.contains("u1@x.test: enabled → disabled, drift in users.yaml:2"), "{history}");
+    // An edit of the entry is a wish, and ends it.
+    let text = world.read("desired-state/users.yaml");
+    let entry = "u9@x.test: {access: enabled, reason: back}";
+    world.write("desired-state/users.yaml", text.replace("u9@x.test: enabled", entry));
+    wait_until("the edit", || (disabled(&world) == "u1@x.test u2@x.test").then_some(()));
+    assert_eq!(daemon.stop(), Some(143));
+}
+
+#[test]
+fn who_approved_and_why_is_written_down_also_behind_sudo_and_holds_for_a_day() {
+    let mut world = World::new();
+    for (name, value) in [("USER", "root"), ("SUDO_USER", "anna"), ("POPGATE_NOW", "2026-05-04T12:00:00Z")] {
+        world.env(name, value);
+    }
+    users(&world, 20);
+    settings(&world, SOON);
+    let all: Vec<u32> = (1..=15).collect();
+    desire(&world, 20, &all);
+    let id = plan_id(&world);
+    let _blocked = world.popgate(["apply", "--yes"]).ends_with(4);
+    let _approved = world.popgate(["approve", &id, "--reason", "CHG-7 wave"]).success();
+    let history = world.popgate(["history"]).success().stdout;
+    assert!(history.contains(&format!("anna (as root) approved {id} (15 changes): CHG-7 wave")), "{history}");
+    world.env("POPGATE_NOW", "2026-05-05T12:00:10Z");
+    let _expired = world.popgate(["apply", "--yes"]).ends_with(4);
+    let _approved = world.popgate(["approve", &id, "--reason", "again"]).success();
+    // Fewer changes than were approved are covered as well.
+    desire(&world, 20, &all[..13]);
+    let _apply = world.popgate(["apply", "--yes"]).success();
+    assert_eq!(disabled(&world).split(' ').count(), 13);
+    let nothing = world.popgate(["approve", &plan_id(&world), "--reason", "x"]).ends_with(6);
+    assert!(nothing.stderr.contains("there is nothing to approve"), "{}", nothing.stderr);
+    let _why = world.popgate(["apply", "--approve", &id, "--yes"]).ends_with(64);
+}

@@ -81,6 +81,8 @@ fn killed_at(point: &str, shows: Shows) {
     let system = format!("{}:/usr/local/bin:/usr/bin:/bin", world.path("bin").display());
     world.env("PATH", system);
     world.env(SEGMENT_VARIABLE, "6000");
+    // Near enough to the end of somebody's access that a warning is due.
+    world.env("POPGATE_NOW", "2026-05-04T12:00:00Z");
     prepare(&world, shows);
     world.env(AT_VARIABLE, point);
     let daemon = world.start(["run"]);
@@ -163,7 +165,11 @@ const STATES: [(&str, &[u32]); 4] = [
 fn desire(world: &World, (first, disabled): &(&str, &[u32])) {
     let mut text = format!("pop3:\n  {first}: enabled\n");
     for n in 2..=USERS {
-        let access = if disabled.contains(&n) { "disabled" } else { "enabled" };
+        let access = match n {
+            28 => "{access: enabled, until: 2026-05-14}",
+            _ if disabled.contains(&n) => "disabled",
+            _ => "enabled",
+        };
         writeln!(text, "  u{n}@x.test: {access}").unwrap();
     }
     world.write("new.tmp", text);

@@ -54,9 +54,7 @@ fn cut_at_every_byte_the_journal_opens_as_its_whole_lines_and_goes_on() {
         let (mut journal, found) = Journal::<Record>::open(&dir, Lock::take(&dir).unwrap())
             .unwrap_or_else(|error| panic!("{cut}: {error}"));
         assert_eq!(found, lines[..kept], "{cut}");
-        let (mut one, mut other) = (Ledger::default(), Ledger::default());
-        found.iter().for_each(|line| one.apply(line.seq, line.at, &line.record));
-        lines[..kept].iter().for_each(|line| other.apply(line.seq, line.at, &line.record));
+        let (one, other) = (fold(&found), fold(&lines[..kept]));
         assert_eq!(one, other, "{cut}");
         let sent = lines[..kept].iter().any(|line| matches!(line.record, Record::Chunk { .. }));
         let settled = lines[..kept].iter().any(|line| matches!(line.record, Record::Settled { .. }));
@@ -68,10 +66,18 @@ fn cut_at_every_byte_the_journal_opens_as_its_whole_lines_and_goes_on() {
         );
         journal.append(lines[0].at, &[lines[0].record.clone()], false).unwrap();
         drop(journal);
-        assert_eq!(verify(&dir).unwrap().lines as usize, kept + 1, "{cut}");
+        assert_eq!(verify(&dir).unwrap().lines, kept as u64 + 1, "{cut}");
         clear(&dir);
     }
     eprintln!("the journal was cut at {} byte offsets", whole.len() + 1);
+}
+
+fn fold(lines: &[Line<Record>]) -> Ledger {
+    let mut ledger = Ledger::default();
+    for line in lines {
+        ledger.apply(line.seq, line.at, &line.record);
+    }
+    ledger
 }
 
 fn clear(dir: &Path) {
@@ -141,7 +147,6 @@ fn start(from: &World, journal: &[u8], store: &str, owes: bool) {
     assert_eq!(disabled(&world), "u3@x.test u4@x.test", "{cut} {store}: {ran:?}");
     assert_eq!(restarts(&world), usize::from(owes), "{cut} {store}: {ran:?}");
     let lines = read_all::<Record>(&world.path("state")).unwrap();
-    let mut ledger = Ledger::default();
-    lines.iter().for_each(|line| ledger.apply(line.seq, line.at, &line.record));
+    let ledger = fold(&lines);
     assert!(ledger.services.values().all(|service| service.debts.is_empty()), "{cut} {store}: {ledger:?}");
 }

@@ -255,6 +255,26 @@ fn a_hanging_service_command_is_ended_at_its_timeout_and_stays_owed() {
 }
 
 #[test]
+fn the_first_signal_waits_for_the_step_in_flight_and_says_so_and_the_second_does_not() {
+    let world = World::new();
+    users(&world, 20);
+    settings(&world, SOON);
+    desire(&world, 20, &[]);
+    world.script("restart", "echo begun >> begun; sleep 60");
+    let mut daemon = world.start(["run"]);
+    wait_until("the first reconcile", || world.popgate(["status", "--wait"]).code.filter(|code| *code == 0));
+    desire(&world, 20, &[3]);
+    wait_until("the restart", || world.path("begun").exists().then_some(()));
+    daemon.signal("INT");
+    daemon.wait_for("Stopping when the step in flight is over; a second signal aborts it.");
+    assert!(!daemon.ended());
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait(), Some(130), "the first signal counts");
+    let status = world.popgate(["status"]).success().stdout;
+    assert!(status.contains("1 restart owed"), "the journal still knows:\n{status}");
+}
+
+#[test]
 fn a_restart_that_is_deferred_stays_owed_until_it_is_asked_for() {
     let world = World::new();
     users(&world, 20);

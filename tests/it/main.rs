@@ -4,6 +4,8 @@
 
 mod architecture;
 mod bad_input;
+mod ci_examples;
+mod ci_plan;
 mod commands;
 mod contract;
 mod crash;
@@ -12,6 +14,11 @@ mod daemon;
 mod double;
 mod examples;
 mod exchange;
+mod exit_codes;
+mod fmt;
+mod formats;
+mod git_source;
+mod guards;
 mod history;
 mod journal;
 mod layouts;

@@ -278,6 +278,9 @@ fn suspended_nothing_is_written_until_somebody_resumes() {
     );
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(disabled(&world), "", "not even after a refresh");
+    let waiting = world.popgate(["status"]).success().stdout;
+    assert!(waiting.starts_with("not converged"), "a plan that waits is not as desired:\n{waiting}");
+    let _wait = world.popgate(["status", "--wait", "--timeout", "1"]).ends_with(1);
     assert_eq!(daemon.stop(), Some(143));
     // It holds across a restart of the daemon.
     let mut daemon = world.start(["run"]);

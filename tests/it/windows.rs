@@ -82,6 +82,9 @@ fn a_write_waits_for_its_window() {
         status.contains("1 to disable").then_some(())
     });
     assert_eq!(disabled(&world), "", "the window is closed");
+    let status = world.popgate(["status"]).success().stdout;
+    assert!(status.starts_with("not converged: 1 plan waiting for its window"), "{status}");
+    assert!(status.contains("writing waits for its window, which opens 2026-05-04 22:00:00"), "{status}");
     wait_until("the write", || (disabled(&world) == "u3@x.test").then_some(()));
     assert_eq!(daemon.stop(), Some(143));
     let begun = find(&world, |record| matches!(record, Record::Batch { .. }).then_some(())).unwrap().0;
@@ -95,6 +98,23 @@ fn an_apply_in_a_closed_window_writes_and_leaves_the_restart_owed() {
     desire(&world, 20, &[3]);
     let _apply = world.popgate(["apply", "--yes"]).ends_with(9);
     assert_eq!((disabled(&world).as_str(), restarts(&world)), ("u3@x.test", 0));
+}
+
+#[test]
+fn an_apply_in_a_closed_window_for_writes_writes_nothing_and_says_so() {
+    let (world, mut daemon) =
+        at("2026-05-04T12:00:00Z", "    windows: [{allow: writes, at: \"22:00-23:00\"}]");
+    desire(&world, 20, &[3]);
+    let plan = world.popgate(["plan"]).success().stdout;
+    assert!(plan.contains("the window for writes is closed until 2026-05-04T22:00:00Z"), "{plan}");
+    let by_the_daemon = world.popgate(["apply", "--yes"]).ends_with(7);
+    assert_eq!(daemon.stop(), Some(143));
+    assert!(daemon.log().contains("the window for writes is closed, so not before"), "{}", daemon.log());
+    let by_itself = world.popgate(["apply", "--yes"]).ends_with(7);
+    for said in [by_the_daemon.stderr, by_itself.stderr] {
+        assert!(said.contains("its window for writes is closed until 2026-05-04T22:00:00Z"), "{said}");
+    }
+    assert_eq!((disabled(&world).as_str(), restarts(&world)), ("", 0));
 }
 
 #[test]

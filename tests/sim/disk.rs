@@ -6,9 +6,12 @@ use jiff::Timestamp;
 use popgate::desired::Desired;
 use popgate::journal::entry::Record;
 use popgate::journal::fold::Ledger;
+use popgate::journal::line::{After, Sum, encode, encode_first};
+use popgate::journal::scan::scan;
 use popgate::model::Digest;
 
 use crate::random::Random;
+use crate::seen::Seen;
 
 #[derive(Default)]
 pub(crate) struct Disk {
@@ -32,36 +35,70 @@ impl Disk {
         random: &mut Random,
     ) -> Result<u64, String> {
         if self.full || self.broken || faults && random.chance(15) {
+            random.saw(Seen::AppendFailed);
             return Err("no space left on device".to_owned());
         }
         let first = self.lines.len() as u64 + 1;
+        self.lines.extend(records.iter().map(|record| (at, record.clone())));
         if faults && sync && random.chance(4) {
             // The records may or may not be there for whoever reads next.
-            self.torn(at, records, random);
+            random.saw(Seen::FsyncFailed);
             self.broken = true;
             return Err("fsync failed".to_owned());
         }
-        self.lines.extend(records.iter().map(|record| (at, record.clone())));
         if sync {
             self.durable = self.lines.len();
         }
         Ok(first)
     }
 
-    /// A crash in the middle of an append: some of the records are there.
-    pub(crate) fn torn(&mut self, at: Timestamp, records: &[Record], random: &mut Random) {
-        let some = random.below(records.len() + 1);
-        self.lines.extend(records[..some].iter().map(|record| (at, record.clone())));
-    }
-
-    /// The machine is gone, or only the process.
-    pub(crate) fn crash(&mut self, random: &mut Random) {
-        if random.chance(500) {
-            let unsynced = self.lines.len() - self.durable;
-            self.lines.truncate(self.durable + random.below(unsynced + 1));
+    /// The machine is gone, or only the process, perhaps in the middle of an append. What was not synced is cut at any
+    /// byte or turned to zeros, and the real reader says what is left of it.
+    pub(crate) fn crash(
+        &mut self,
+        under_way: Option<(Timestamp, Vec<Record>)>,
+        random: &mut Random,
+    ) -> Result<(), String> {
+        let power = random.chance(500);
+        let mut safe = if power { self.durable } else { self.lines.len() };
+        if let Some((at, records)) = under_way.filter(|_| random.chance(700)) {
+            random.saw(Seen::TornAppend);
+            self.lines.extend(records.into_iter().map(|record| (at, record)));
+        }
+        if self.lines.len() > safe {
+            // One line before, so that the chain of checksums is checked at the seam, too.
+            let from = safe.saturating_sub(1);
+            let (mut bytes, ends) = render(&self.lines[from..], from);
+            let kept = if safe == from { 0 } else { ends[0] };
+            let cut = kept + random.below(bytes.len() - kept + 1);
+            if cut > 0 && !ends.contains(&cut) {
+                random.saw(Seen::CutInsideLine);
+            }
+            if power && random.chance(300) {
+                random.saw(Seen::ZeroFilledTail);
+                bytes[cut..].fill(0);
+            } else {
+                bytes.truncate(cut);
+            }
+            let left = scan::<Record>(&bytes, from == 0).map_err(|damage| damage.to_string())?;
+            let whole = ends.iter().filter(|&&end| end <= cut).count();
+            if left.lines.len() != whole {
+                return Err(format!("{whole} lines were whole and {} are read back", left.lines.len()));
+            }
+            safe = from + whole;
+            for (line, (at, record)) in left.lines.iter().zip(&self.lines[from..]) {
+                if line.at != *at || line.record != *record {
+                    return Err(format!("line {} is read back as another one", line.seq));
+                }
+            }
+            if safe < self.lines.len() {
+                random.saw(Seen::LostUnsynced);
+            }
+            self.lines.truncate(safe);
         }
         self.durable = self.lines.len();
         self.broken = false;
+        Ok(())
     }
 
     pub(crate) fn keep(&mut self, target: &str, desired: &Desired, retain: &[Digest]) -> Result<(), String> {
@@ -92,4 +129,21 @@ impl Disk {
         }
         ledger
     }
+}
+
+/// These lines as a segment's bytes, with the offset at which each ends. The first of them is number `from` + 1.
+fn render(lines: &[(Timestamp, Record)], from: usize) -> (Vec<u8>, Vec<usize>) {
+    let (mut bytes, mut ends, mut sum) = (Vec::new(), Vec::new(), Sum::START);
+    for (seq, (at, record)) in (from as u64 + 1..).zip(lines) {
+        let begins = bytes.is_empty() && from > 0;
+        let after = || After { segment: "journal-000001".to_owned(), sum: Sum::START };
+        let encoded =
+            if begins { encode_first(seq, *at, &after(), record) } else { encode(seq, *at, sum, record) };
+        let (line, its) = encoded.expect("every record can be written");
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.push(b'\n');
+        ends.push(bytes.len());
+        sum = its;
+    }
+    (bytes, ends)
 }

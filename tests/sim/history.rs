@@ -1,6 +1,7 @@
 //! One history: the real engine in a seeded world, in virtual time.
 
 mod calm;
+mod hear;
 mod perform;
 mod trouble;
 
@@ -20,18 +21,9 @@ use crate::bugs::Bug;
 use crate::check::{Check, Violation, broken};
 use crate::disk::Disk;
 use crate::random::Random;
+use crate::seen::{Seen, Tally};
 use crate::service::Unit;
-use crate::setup::{SERVICE, Setup, TargetWorld};
-
-/// What a whole history was made of, so that nobody believes in a simulation in which nothing happens.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Stats {
-    pub(crate) writes: usize,
-    pub(crate) restarts: usize,
-    pub(crate) crashes: usize,
-    pub(crate) effects: usize,
-    pub(crate) approvals: usize,
-}
+use crate::setup::{SERVICE, Setup, TargetWorld, for_writes_only};
 
 enum Event {
     /// An effect takes place.
@@ -42,6 +34,8 @@ enum Event {
     Crash,
     Boot,
     Input(Input),
+    /// The rest of a half-copied tree arrives.
+    Arrival(String),
 }
 
 pub(crate) struct History {
@@ -67,15 +61,18 @@ pub(crate) struct History {
     behind: Option<(String, Vec<Change>)>,
     looks: (Duration, usize),
     circles: usize,
-    stats: Stats,
+    crashes: usize,
+    /// The latest wall-clock time that the engine was shown, and since when it must doubt expiries.
+    shown: Timestamp,
+    doubted: Option<Timestamp>,
     trace: Option<Vec<String>>,
 }
 
 /// Plays one history to its end.
-pub(crate) fn play(seed: u64, bug: Option<Bug>, traced: bool) -> (Result<Stats, Violation>, Vec<String>) {
+pub(crate) fn play(seed: u64, bug: Option<Bug>, traced: bool) -> (Result<Tally, Violation>, Vec<String>) {
     let mut history = History::new(seed, bug, traced);
     let result = history.run();
-    (result.map(|()| history.stats), history.trace.unwrap_or_default())
+    (result.map(|()| history.random.tally), history.trace.unwrap_or_default())
 }
 
 impl History {
@@ -104,7 +101,9 @@ impl History {
             behind: None,
             looks: (Duration::ZERO, 0),
             circles: 0,
-            stats: Stats::default(),
+            crashes: 0,
+            shown: Timestamp::MIN,
+            doubted: None,
             trace: traced.then(Vec::new),
         };
         history.note_trees();
@@ -120,10 +119,7 @@ impl History {
     fn run(&mut self) -> Result<(), Violation> {
         let faults_for = std::mem::take(&mut self.looks.0);
         self.until(self.now + faults_for)?;
-        self.calm_down()?;
-        self.stats.writes = self.check.writes;
-        self.stats.restarts = self.check.restarts;
-        Ok(())
+        self.calm_down()
     }
 
     fn say(&mut self, what: impl FnOnce() -> String) {
@@ -150,7 +146,12 @@ impl History {
         self.wall().max(seen.unwrap_or(Timestamp::MIN))
     }
 
-    fn clock(&self) -> Now {
+    fn clock(&mut self) -> Now {
+        self.shown = self.shown.max(self.wall());
+        self.now_here()
+    }
+
+    fn now_here(&self) -> Now {
         Now { mono: self.now.saturating_sub(self.started), wall: self.wall() }
     }
 
@@ -164,7 +165,7 @@ impl History {
         loop {
             self.drain()?;
             let event = self.queue.first_key_value().map(|((at, _), _)| *at);
-            let wakeup = self.engine.as_ref().and_then(|engine| engine.next_wakeup(self.clock()));
+            let wakeup = self.engine.as_ref().and_then(|engine| engine.next_wakeup(self.now_here()));
             let tick = wakeup.map(|wakeup| self.now + wakeup);
             let next = [event, tick].into_iter().flatten().min().unwrap_or(end);
             if next >= end {
@@ -208,14 +209,17 @@ impl History {
         while let Some(effect) = self.engine.as_mut().and_then(Engine::poll_effect) {
             self.circles = 0;
             match effect {
-                Effect::Tell(notice) => self.say(|| format!("  says {}", shorten(&format!("{notice:?}")))),
+                Effect::Tell(notice) => {
+                    self.say(|| format!("  says {}", shorten(&format!("{notice:?}"))));
+                    self.hear(&notice);
+                }
                 Effect::Reply { reply, .. } => self.say(|| format!("  replies {reply:?}")),
                 effect => self.begin(effect)?,
             }
         }
         if self.engine.as_ref().is_some_and(Engine::finished) {
             self.say(|| "the process leaves".to_owned());
-            self.leave(false);
+            self.leave(false)?;
         }
         if !self.disk.broken && !self.disk.full && self.random.chance(3) {
             self.rotate();
@@ -229,6 +233,7 @@ impl History {
         let state = Record::State { ledger: Box::new(engine.ledger().clone()) };
         if let Ok(seq) = self.disk.append(wall, &[state], true, false, &mut self.random) {
             engine.rotated(seq);
+            self.random.saw(Seen::NewSegment);
             self.say(|| "the journal begins a new segment".to_owned());
         }
     }
@@ -244,9 +249,20 @@ impl History {
                 }
                 if self.disk.broken {
                     self.say(|| "the journal is broken, the process ends".to_owned());
-                    self.leave(true);
+                    self.leave(true)?;
                 }
                 Ok(())
+            }
+            Event::Arrival(target) => {
+                if self.targets.get_mut(&target).expect("known").files.arrive() {
+                    self.say(|| format!("the rest of {target} arrives"));
+                    self.schedule(Duration::ZERO, Event::Input(Input::Hint { target }));
+                }
+                Ok(())
+            }
+            Event::Input(Input::Abort) => {
+                self.say(|| "SIGTERM again".to_owned());
+                self.leave(true)
             }
             Event::Input(input) => {
                 self.say(|| format!("input {input:?}"));
@@ -258,15 +274,15 @@ impl History {
             }
             Event::Crash if self.engine.is_some() => {
                 self.say(|| "CRASH".to_owned());
-                self.stats.crashes += 1;
-                self.leave(true);
-                Ok(())
+                self.crashes += 1;
+                self.count_crash();
+                self.leave(true)
             }
             Event::Crash => Ok(()),
             Event::Boot => self.boot(),
             Event::Trouble => {
                 if self.faults {
-                    self.trouble();
+                    self.trouble()?;
                     let pause = self.random.millis(200, 600_000);
                     self.schedule(pause, Event::Trouble);
                 }
@@ -275,14 +291,41 @@ impl History {
         }
     }
 
+    /// What a crash comes in the middle of.
+    fn count_crash(&mut self) {
+        let under_way = self.queue.values().find_map(|event| match event {
+            Event::Perform(effect) => Some(match **effect {
+                Effect::ReadDesired { .. } => Seen::CrashReadDesired,
+                Effect::Keep { .. } => Seen::CrashKeep,
+                Effect::ReadLive { .. } => Seen::CrashReadLive,
+                Effect::Append { .. } => Seen::CrashAppend,
+                Effect::Write { .. } => Seen::CrashWrite,
+                Effect::Observe { .. } => Seen::CrashObserve,
+                Effect::Restart { .. } => Seen::CrashRestart,
+                _ => Seen::CrashReady,
+            }),
+            Event::Answer(..) => Some(Seen::CrashAnswered),
+            _ => None,
+        });
+        self.random.saw(under_way.unwrap_or(Seen::CrashIdle));
+    }
+
     /// The process is gone; it comes back by itself.
-    fn leave(&mut self, crashed: bool) {
+    fn leave(&mut self, crashed: bool) -> Result<(), Violation> {
         self.engine = None;
+        let mut append = None;
         self.queue.retain(|_, event| {
+            if let Event::Perform(effect) = event
+                && let Effect::Append { at, records, .. } = &mut **effect
+            {
+                append = Some((*at, std::mem::take(records)));
+            }
             !matches!(event, Event::Perform(_) | Event::Answer(..) | Event::Crash | Event::Boot)
         });
         if crashed {
-            self.disk.crash(&mut self.random);
+            let lost = self.disk.full || self.disk.broken || self.bug == Some(Bug::LostChunkLine);
+            let append = append.filter(|_| !lost);
+            self.disk.crash(append, &mut self.random).or_else(|what| broken(9, what))?;
         } else {
             self.disk.broken = false;
         }
@@ -292,11 +335,15 @@ impl History {
         self.behind = None;
         let pause = self.random.millis(100, 30_000);
         self.schedule(pause, Event::Boot);
+        Ok(())
     }
 
     fn boot(&mut self) -> Result<(), Violation> {
         self.check.reread(self.disk.lines.iter().map(|(_, record)| record));
-        let text = self.random.chance(250);
+        let text = self.random.chance(20);
+        if text {
+            self.random.saw(Seen::ReadBack);
+        }
         let mut ledger = self.disk.fold(text);
         let start =
             Record::Start { version: "sim".to_owned(), by: "sim".to_owned(), command: "run".to_owned() };
@@ -308,10 +355,21 @@ impl History {
             return Ok(());
         };
         ledger.apply(seq, at, &start);
-        if self.bug == Some(Bug::ForgottenDebt) {
-            ledger.services.clear();
+        match self.bug {
+            Some(Bug::ForgottenDebt) => {
+                ledger.services.values_mut().for_each(|service| service.debts.clear());
+            }
+            Some(Bug::ForgottenRestart) => {
+                ledger.services.values_mut().for_each(|service| service.settled.clear());
+            }
+            Some(Bug::ForgottenHour) => {
+                ledger.targets.values_mut().for_each(|target| target.recent.clear());
+            }
+            Some(Bug::ForgottenSuspension) => ledger.suspended = None,
+            _ => {}
         }
         self.started = self.now;
+        (self.shown, self.doubted) = (at, None);
         let starts = self.targets.iter().map(|(name, target)| {
             let known = ledger.of(name);
             let applied = known.and_then(|known| known.applied.as_ref()).map(|mark| mark.digest);
@@ -319,6 +377,9 @@ impl History {
             if self.bug == Some(Bug::OpenGuards) {
                 let all = Share { percent: 100, always_allow: 1000 };
                 policy.guards = Limits { max_disable: all, max_enable: all, ..policy.guards };
+            }
+            if self.bug == Some(Bug::OpenWindows) {
+                policy.windows = for_writes_only(&policy.windows);
             }
             if self.bug == Some(Bug::NothingProtected) {
                 (policy.ignored, policy.protected) = (Vec::new(), Vec::new());

@@ -18,15 +18,25 @@ mod disk;
 mod files;
 mod history;
 mod random;
+mod seen;
 mod service;
 mod setup;
 mod store;
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bugs::Bug;
-use history::{Stats, play};
+use check::Violation;
+use history::play;
+use seen::Tally;
 
 /// How many histories are played unless `SIM_RUNS` says otherwise.
-const RUNS: u64 = 2_000;
+const RUNS: u64 = 20_000;
+
+/// From how many histories on each kind of thing must have happened at least once.
+const ALL_KINDS: u64 = 10_000;
 
 /// Within how many histories each deliberate bug must be found.
 const PATIENCE: u64 = 20_000;
@@ -44,36 +54,59 @@ fn no_history_breaks_an_invariant() {
     if let Some(seed) = number("SIM_SEED") {
         let (result, trace) = play(seed, None, true);
         println!("{}", trace.join("\n"));
-        println!("{result:?}");
-        assert!(result.is_ok(), "history {seed}: {result:?}");
+        if let Err(violation) = result {
+            panic!("history {seed} breaks invariant {}: {}", violation.invariant, violation.what);
+        }
         return;
     }
     let (first, runs) = (number("SIM_FIRST").unwrap_or(0), number("SIM_RUNS").unwrap_or(RUNS));
     let survey = number("SIM_SURVEY").is_some();
-    let mut kinds = std::collections::BTreeMap::new();
-    let mut all = Stats::default();
-    for seed in first..first + runs {
-        match play(seed, None, false).0 {
-            Ok(stats) => {
-                all.writes += stats.writes;
-                all.restarts += stats.restarts;
-                all.crashes += stats.crashes;
-                all.effects += stats.effects;
-                all.approvals += stats.approvals;
+    let next = AtomicU64::new(first);
+    let found = Mutex::new((Tally::NONE, BTreeMap::<u64, Violation>::new()));
+    let player = || {
+        let mut seen = Tally::NONE;
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + runs {
+                break;
             }
-            Err(violation) if survey => {
-                let kind: String = violation.what.chars().filter(|c| !c.is_numeric()).collect();
-                kinds.entry((violation.invariant, kind)).or_insert((seed, 0)).1 += 1;
+            match play(seed, None, false).0 {
+                Ok(tally) => seen.add(&tally),
+                Err(violation) => {
+                    if !survey {
+                        next.store(first + runs, Ordering::Relaxed);
+                    }
+                    found.lock().expect("nobody panics with it").1.insert(seed, violation);
+                }
             }
-            Err(violation) => fail(seed, &violation),
         }
+        found.lock().expect("nobody panics with it").0.add(&seen);
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(player);
+        }
+    });
+    let (tally, violations) = found.into_inner().expect("nobody panics with it");
+    if survey {
+        let mut kinds = BTreeMap::new();
+        for (seed, violation) in &violations {
+            let kind: String = violation.what.chars().filter(|c| !c.is_numeric()).take(100).collect();
+            kinds.entry((violation.invariant, kind)).or_insert((*seed, 0)).1 += 1;
+        }
+        println!("{tally}");
+        assert!(kinds.is_empty(), "first seed and number of each kind: {kinds:#?}");
     }
-    assert!(kinds.is_empty(), "first seed and number of each kind: {kinds:#?}");
-    println!("{runs} histories: {all:?}");
-    assert!(all.writes > 0 && all.restarts > 0 && all.crashes > 0 && all.approvals > 0, "too quiet: {all:?}");
+    if let Some((seed, violation)) = violations.first_key_value() {
+        fail(*seed, violation);
+    }
+    println!("{runs} histories from seed {first} on; what happened in them:\n{tally}");
+    if runs >= ALL_KINDS {
+        assert!(tally.never().is_empty(), "never happened: {:?}", tally.never());
+    }
 }
 
-fn fail(seed: u64, violation: &check::Violation) -> ! {
+fn fail(seed: u64, violation: &Violation) -> ! {
     let (again, trace) = play(seed, None, true);
     assert_eq!(again.err().as_ref(), Some(violation), "a seed must play the same history twice");
     let from = trace.len().saturating_sub(TAIL);
@@ -88,8 +121,8 @@ fn fail(seed: u64, violation: &check::Violation) -> ! {
 #[test]
 fn every_deliberate_bug_is_found() {
     for (bug, invariant) in Bug::ALL {
-        let found =
-            (0..PATIENCE).find_map(|seed| play(seed, Some(bug), false).0.err().map(|broken| (seed, broken)));
+        let broken_by = |seed| play(seed, Some(bug), false).0.err().map(|broken| (seed, broken));
+        let found = (0..PATIENCE).find_map(broken_by);
         let Some((seed, broken)) = found else { panic!("{bug:?} was not found in {PATIENCE} histories") };
         println!("{bug:?}: history {seed}: {}", broken.what);
         assert_eq!(broken.invariant, invariant, "{bug:?} in history {seed}: {}", broken.what);

@@ -6,6 +6,7 @@ use popgate::model::Fault;
 use popgate::services::{Condition, Instance, Observed, ServiceError};
 
 use crate::random::Random;
+use crate::seen::Seen;
 
 /// What a service can show of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,11 @@ pub(crate) struct Unit {
     /// When this run began, in true time, and which one it is.
     pub(crate) started: Duration,
     pub(crate) run: u64,
+    /// The clock of its own machine: how far ahead it is, and by how many millionths it runs too fast.
+    ahead: Duration,
+    fast: i64,
+    /// Whether it tells its age in whole seconds only.
+    coarse: bool,
     changing_until: Duration,
 }
 
@@ -36,8 +42,15 @@ pub(crate) struct Attempt {
 }
 
 impl Unit {
-    pub(crate) fn new(instance: Instance, shows: Shows) -> Self {
+    pub(crate) fn new(instance: Instance, shows: Shows, random: &mut Random) -> Self {
+        let fast = 100 - i64::try_from(random.below(201)).expect("small");
+        if fast != 0 {
+            random.saw(Seen::ClockSkewed);
+        }
         Self {
+            ahead: random.millis(0, 100_000_000),
+            fast,
+            coarse: random.chance(300),
             instance,
             shows,
             running: true,
@@ -64,8 +77,30 @@ impl Unit {
         Observed {
             instance: self.instance.clone(),
             identity: (up && self.shows == Shows::Identity).then(|| self.identity()),
-            age: up.then(|| now.saturating_sub(self.started)),
+            age: up.then(|| self.age(now)),
             condition,
+        }
+    }
+
+    /// The difference of two readings of its own clock, wherever that clock stands.
+    fn age(&self, now: Duration) -> Duration {
+        let age = self.reading(now).saturating_sub(self.reading(self.started));
+        if self.coarse { Duration::from_secs(age.as_secs()) } else { age }
+    }
+
+    fn reading(&self, now: Duration) -> Duration {
+        let off = now / 1_000_000 * u32::try_from(self.fast.abs()).expect("small");
+        let reading = self.ahead + now;
+        if self.fast < 0 { reading.saturating_sub(off) } else { reading + off }
+    }
+
+    /// Whether a run that goes on can be told from a new one. An age alone tells nothing about two runs that begin
+    /// within the time that a look may take and the engine's tolerance for ages.
+    fn can_be_told_apart(&self, now: Duration) -> bool {
+        match self.shows {
+            Shows::Identity => true,
+            Shows::Age => now.saturating_sub(self.started) > Duration::from_secs(20),
+            Shows::Nothing => false,
         }
     }
 
@@ -86,11 +121,22 @@ impl Unit {
             |what: &str| Err(ServiceError { what: what.to_owned(), fault: Fault::TRANSIENT, help: None });
         let fate = if faults { random.below(10) } else { 9 };
         let (answer, happened, takes) = match fate {
-            0 => (error("it did not stop"), false, soon),
-            1 => (error("no answer in time"), random.chance(500), Duration::from_mins(1)),
+            0 => {
+                random.saw(Seen::DidNotStop);
+                (error("it did not stop"), false, soon)
+            }
+            1 => {
+                let happened = random.chance(500);
+                random.saw(if happened { Seen::HungAndRestarted } else { Seen::Hung });
+                (error("no answer in time"), happened, Duration::from_mins(1))
+            }
             // It says that all is well, and the old run is still there.
-            2 if seen && self.shows != Shows::Nothing => (Ok(()), false, soon),
+            2 if seen && self.can_be_told_apart(now) => {
+                random.saw(Seen::Lied);
+                (Ok(()), false, soon)
+            }
             3 => {
+                random.saw(Seen::StartedLate);
                 self.changing_until = now + random.millis(1000, 20_000);
                 (Ok(()), true, soon)
             }

@@ -1,6 +1,7 @@
 //! What differs between two histories from the beginning: policy, sizes, services, the time of day.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -16,6 +17,7 @@ use popgate::services::Instance;
 
 use crate::files::{Files, Model};
 use crate::random::Random;
+use crate::seen::Seen;
 use crate::service::{Shows, Unit};
 use crate::store::Store;
 
@@ -57,7 +59,13 @@ impl Setup {
             action: if random.chance(100) { Action::Manual } else { Action::Restart },
             instances: instances.clone(),
         };
+        if count > 1 {
+            random.saw(Seen::TwoInstances);
+        }
         let names: &[&str] = if random.chance(300) { &["one", "two"] } else { &["one"] };
+        if names.len() > 1 {
+            random.saw(Seen::TwoTargets);
+        }
         let mut targets = BTreeMap::new();
         for name in names {
             let policy = policy(name, &profile, restart, &windows, random);
@@ -78,7 +86,7 @@ impl Setup {
         };
         Self {
             targets,
-            units: instances.into_iter().map(|instance| Unit::new(instance, shows)).collect(),
+            units: instances.into_iter().map(|instance| Unit::new(instance, shows, random)).collect(),
             base,
             mode: Mode {
                 goal: Goal::Run,
@@ -94,20 +102,33 @@ impl Setup {
     }
 }
 
-/// Every six hours for two hours, or always.
+/// Always; every six hours for two hours, for restarts only, for writes as well, for writes only. Made once: that
+/// takes a while.
+static WINDOWS: LazyLock<[Windows; 4]> = LazyLock::new(|| {
+    let sometimes =
+        [vec![Kind::Restarts], vec![Kind::Restarts, Kind::Writes], vec![Kind::Writes]].map(|kinds| {
+            let window = |hours: &str| Window {
+                verdict: Verdict::Allow,
+                kinds: kinds.iter().copied().collect::<BTreeSet<_>>(),
+                days: Days::EVERY,
+                hours: hours.parse::<Hours>().expect("hours"),
+            };
+            let hours = ["00:00-02:00", "06:00-08:00", "12:00-14:00", "18:00-20:00"];
+            Windows::new(&hours.map(window), TimeZone::UTC)
+        });
+    let [restarts, both, writes] = sometimes;
+    [Windows::always(), restarts, both, writes]
+});
+
 fn windows(random: &mut Random) -> Windows {
-    if random.chance(600) {
-        return Windows::always();
-    }
-    let kinds = if random.chance(500) { vec![Kind::Restarts] } else { vec![Kind::Restarts, Kind::Writes] };
-    let window = |hours: &str| Window {
-        verdict: Verdict::Allow,
-        kinds: kinds.iter().copied().collect::<BTreeSet<_>>(),
-        days: Days::EVERY,
-        hours: hours.parse::<Hours>().expect("hours"),
-    };
-    let hours = ["00:00-02:00", "06:00-08:00", "12:00-14:00", "18:00-20:00"];
-    Windows::new(&hours.map(window), TimeZone::UTC)
+    let which = if random.chance(600) { 0 } else { 1 + random.below(2) };
+    WINDOWS[which].clone()
+}
+
+/// The same windows for writes, and none for restarts.
+pub(crate) fn for_writes_only(windows: &Windows) -> Windows {
+    let both = *windows == WINDOWS[2];
+    WINDOWS[if both { 3 } else { 0 }].clone()
 }
 
 fn policy(

@@ -7,6 +7,7 @@ use popgate::plan::Change;
 use popgate::stores::StoreError;
 
 use crate::random::Random;
+use crate::seen::Seen;
 
 pub(crate) struct Store {
     pub(crate) accounts: BTreeMap<AccountId, Account>,
@@ -82,20 +83,24 @@ impl Store {
         let id = random.pick(&accounts);
         match random.below(12) {
             0 => {
+                random.saw(Seen::Appeared);
                 self.bear(None, random);
                 "an account appears".to_owned()
             }
             1 => {
+                random.saw(Seen::Deleted);
                 self.accounts.remove(&id);
                 format!("{id} is deleted")
             }
             2 => {
+                random.saw(Seen::Recycled);
                 let name = self.accounts[&id].name.clone();
                 self.accounts.remove(&id);
                 self.bear(Some(name), random);
                 format!("the name of {id} is recycled")
             }
             3 if accounts.len() > 1 => {
+                random.saw(Seen::Ambiguous);
                 let other = random.pick(&accounts);
                 let alias = self.accounts[&other].aliases[0].clone();
                 if let Some(account) = self.accounts.get_mut(&id) {
@@ -107,18 +112,31 @@ impl Store {
                 self.born += 1;
                 let name = format!("u{}@x", self.born);
                 if let Some(account) = self.accounts.get_mut(&id).filter(|_| !self.ids_are_names) {
+                    random.saw(Seen::Renamed);
                     account.name.clone_from(&name);
                 }
                 format!("{id} is renamed to {name}")
             }
             5 => {
+                random.saw(Seen::Denied);
                 self.denied.insert(id.clone());
                 format!("{id} may not be written")
             }
-            6 => self.set(id, State::Unreadable("locked".to_owned())),
-            7 => self.set(id, State::Mixed),
-            8 | 9 => self.set(id, State::Is(Access::Enabled)),
-            _ => self.set(id, State::Is(Access::Disabled)),
+            6 => {
+                random.saw(Seen::Unreadable);
+                self.set(id, State::Unreadable("locked".to_owned()))
+            }
+            by_hand => {
+                random.saw(Seen::ChangedByHand);
+                self.set(
+                    id,
+                    match by_hand {
+                        7 => State::Mixed,
+                        8 | 9 => State::Is(Access::Enabled),
+                        _ => State::Is(Access::Disabled),
+                    },
+                )
+            }
         }
     }
 
@@ -141,8 +159,14 @@ impl Store {
 
     pub(crate) fn read(&self, faults: bool, random: &mut Random) -> Result<Live, StoreError> {
         if self.down || faults && random.chance(40) {
-            let what = if random.chance(300) { "the list was cut short" } else { "no connection" };
+            let cut = random.chance(300);
+            random.saw(if cut { Seen::ListCut } else { Seen::ReadFailed });
+            let what = if cut { "the list was cut short" } else { "no connection" };
             return Err(StoreError { what: what.to_owned(), fault: Fault::TRANSIENT, help: None });
+        }
+        if faults && random.chance(10) {
+            random.saw(Seen::ListCutUnnoticed);
+            return Ok(self.read_part(random));
         }
         Ok(Live::new(self.accounts.values().cloned().collect()).expect("ids are unique in a map"))
     }
@@ -162,16 +186,20 @@ impl Store {
         } else {
             chunk.len()
         };
+        if cut > 0 && cut < chunk.len() {
+            random.saw(Seen::LostInMidChunk);
+        }
         let doubt = faults && random.chance(600);
         for (number, change) in chunk.iter().enumerate() {
             let lost = number >= cut;
             let (outcome, applied) = if lost && !(doubt && number == cut) {
                 (Outcome::NotApplied(Fault::TRANSIENT), false)
             } else if lost {
-                let applied = random.chance(500) && self.apply(change) == Outcome::Done;
+                let applied = random.chance(500) && self.apply(change, random) == Outcome::Done;
+                random.saw(if applied { Seen::TimedOutAfterWriting } else { Seen::TimedOutBeforeWriting });
                 (Outcome::Unknown, applied)
             } else {
-                let outcome = self.apply(change);
+                let outcome = self.apply(change, random);
                 let applied = outcome == Outcome::Done;
                 (outcome, applied)
             };
@@ -179,27 +207,27 @@ impl Store {
             written.applied.push(applied);
         }
         if faults && random.chance(20) {
-            // A store that says too little.
+            random.saw(Seen::AnswerTooShort);
             written.outcomes.pop();
         }
         written
     }
 
-    fn apply(&mut self, change: &Change) -> Outcome {
+    fn apply(&mut self, change: &Change, random: &mut Random) -> Outcome {
         if self.denied.contains(&change.account) {
             return Outcome::NotApplied(Fault::Denied);
         }
         match self.accounts.get_mut(&change.account) {
             None if self.creates && change.from == State::Missing => {
-                self.put(
-                    change.account.as_str(),
-                    &format!("alias of {}", change.account),
-                    State::Is(change.to),
-                );
+                random.saw(Seen::Created);
+                let alias = format!("alias of {}", change.account);
+                self.put(change.account.as_str(), &alias, State::Is(change.to));
                 Outcome::Done
             }
             None => Outcome::Missing,
             Some(account) if account.state.is(change.to) => Outcome::Already,
+            // What exists cannot be created: the list that did not show it was wrong.
+            Some(_) if change.from == State::Missing => Outcome::NotApplied(Fault::TRANSIENT),
             Some(account) => {
                 account.state = State::Is(change.to);
                 Outcome::Done

@@ -96,11 +96,12 @@ pub(super) fn sorted(text: &str, pieces: &Pieces) -> Comments {
 pub(super) fn texts(text: &str, pieces: &Pieces) -> Vec<String> {
     let mut end = 0;
     let mut texts = Vec::new();
-    let ranges = tokens(pieces).into_iter().map(|(range, _)| range).chain([text.len()..text.len()]);
-    for range in ranges {
-        texts.extend(within(text, end..range.start).iter().map(|found| found.text.to_owned()));
+    let mut take = |gap| texts.extend(within(text, gap).iter().map(|found| found.text.to_owned()));
+    for (range, _) in tokens(pieces) {
+        take(end..range.start);
         end = range.end.max(end);
     }
+    take(end..text.len());
     texts.sort();
     texts
 }

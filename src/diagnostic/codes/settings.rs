@@ -101,7 +101,10 @@ codes! {
          the repository.";
     BAD_ADDRESS = 171, "Not an address to listen on",
         "An IP address and a port: `127.0.0.1:9477` or `[::1]:9477`.";
-    BAD_URL = 172, "Not a URL of an endpoint",
+    BAD_SNAPSHOT = 172, "A snapshot file that cannot be used",
+        "A snapshot holds one target, so each target needs a file of its own; and it lies outside of every desired \
+         directory, or each new one would look like a change of the desired state.";
+    BAD_URL = 173, "Not a URL of an endpoint",
         "`https://` or `http://` and a host, without a name or a password in it. Basic authentication needs TLS, and a URL \
          for several servers has `{server}` where the name belongs.";
 }

@@ -62,7 +62,7 @@ fn an_approval_is_used_up_when_its_changes_are_made() {
     assert!(hand.next_within(Duration::from_mins(2)).is_none());
     let nobody = || {
         let file = SourceFile { path: "a.yaml".to_owned(), bytes: b"pop3: {}\n".to_vec() };
-        Ok(DesiredRead { desired: desired::read(vec![file]).unwrap(), commit: None })
+        Ok(DesiredRead { desired: desired::read(vec![file]).unwrap(), commit: None, author: None })
     };
     let look = Input::Hint { target: "t".to_owned() };
     hand.read = nobody();
@@ -79,4 +79,43 @@ fn an_approval_is_used_up_when_its_changes_are_made() {
     hand.read = nobody();
     hand.input(Input::Hint { target: "t".to_owned() });
     assert!(hand.next_within(Duration::from_hours(3)).is_none(), "nobody approved it this time");
+}
+
+#[test]
+fn what_was_written_and_could_not_be_recorded_counts_for_the_guards() {
+    let mut policy = policy();
+    policy.guards.max_disable = Share { percent: 0, always_allow: 1 };
+    let mut hand = Hand::with(OFF, &["al", "bo"], policy);
+    hand.look(Ok(running("one", Duration::ZERO)));
+    hand.write_unrecorded();
+    assert!(hand.next_within(Duration::from_secs(1)).is_none());
+    hand.full = false;
+    hand.edit("  al: disabled\n  bo: disabled\n");
+    loop {
+        match hand.next_within(Duration::from_mins(20)) {
+            None => break,
+            Some(Effect::Write { .. }) => panic!("two in an hour, and one may"),
+            Some(Effect::Observe { ticket, .. }) => {
+                hand.answer(ticket, Answer::Observed(Ok(running("one", Duration::ZERO))));
+            }
+            Some(Effect::Restart { ticket, .. }) => hand.answer(ticket, Answer::Restarted(Ok(()))),
+            Some(_) => {}
+        }
+    }
+}
+
+#[test]
+fn a_batch_of_which_nothing_was_sent_is_no_contact() {
+    let mut ledger = Ledger::default();
+    let mut hand = Hand::new(OFF, &["al", "bo"]);
+    hand.look(Ok(Vec::new()));
+    assert!(matches!(hand.next(), Effect::Write { .. }));
+    let chunk = |record: &Record| matches!(record, Record::Chunk { .. });
+    let at = hand.lines.iter().position(|(_, record)| chunk(record)).expect("a chunk line");
+    for (seq, (when, record)) in (1..).zip(&hand.lines[..at]) {
+        ledger.apply(seq, *when, record);
+    }
+    assert!(!ledger.of("t").unwrap().contact);
+    ledger.apply(at as u64 + 1, hand.lines[at].0, &hand.lines[at].1);
+    assert!(ledger.of("t").unwrap().contact);
 }

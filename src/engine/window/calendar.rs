@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use jiff::civil::{DateTime, Weekday};
+use serde::{Deserialize, Serialize};
 
 use super::hours::{DAY, index};
 use super::{Verdict, Window};
@@ -10,12 +11,34 @@ use super::{Verdict, Window};
 const WEEK: u16 = 7 * DAY;
 
 /// When something is allowed, as the edges between open and closed, in minutes since Monday 00:00.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written")]
 pub(super) struct Calendar {
     /// Whether it is open in the first minute of Monday.
     starts_open: bool,
     /// Every minute whose predecessor (Sunday's last, for Monday's first) is on the other side. Sorted.
     edges: Vec<u16>,
+}
+
+/// A calendar as somebody wrote it down.
+#[derive(Deserialize)]
+struct Written {
+    starts_open: bool,
+    edges: Vec<u16>,
+}
+
+impl TryFrom<Written> for Calendar {
+    type Error = &'static str;
+
+    fn try_from(Written { starts_open, edges }: Written) -> Result<Self, Self::Error> {
+        let in_order = edges.is_sorted_by(|a, b| a < b) && edges.last().is_none_or(|last| *last < WEEK);
+        // It closes as often as it opens, or the weeks would not fit together.
+        if in_order && edges.len() % 2 == 0 {
+            Ok(Self { starts_open, edges })
+        } else {
+            Err("the edges of a week are sorted minutes, an even number of them")
+        }
+    }
 }
 
 impl Calendar {

@@ -21,6 +21,7 @@ fn begins(batch: u64) -> Record {
         plan: PlanId::from_text("0a1b"),
         digest: Digest([7; 32]),
         commit: Some("c0ffee".to_owned()),
+        author: None,
         service: "s".to_owned(),
         instances: Vec::new(),
         by: "root".to_owned(),

@@ -63,7 +63,7 @@ fn a_policy_that_is_not_the_one_of_the_last_batch_is_a_note_for_each_rule() {
     world.policy.guards.max_disable.percent = 50;
     world.policy.unlisted = Unlisted::Disable;
     let hours = "22:00-02:00".parse().unwrap();
-    let window = Window { verdict: Allowed::Allow, kinds: [Kind::Writes].into(), days: Days::EVERY, hours };
+    let window = Window { verdict: Allowed::Allow, kinds: [Kind::Restarts].into(), days: Days::EVERY, hours };
     world.policy.windows = Windows::new(&[window], TimeZone::UTC);
     let told: Vec<String> = world
         .plan()
@@ -77,7 +77,7 @@ fn a_policy_that_is_not_the_one_of_the_last_batch_is_a_note_for_each_rule() {
     assert_eq!(told.len(), 3, "{told:?}");
     assert_eq!(told[..2], ["guards.max_disable: 5 % or 10 → 50 % or 10", "unlisted: keep → disable"]);
     assert!(
-        told[2].starts_with("windows for writes: always → mon 22:00 to tue 02:00, tue 22:00"),
+        told[2].starts_with("windows for restarts: always → mon 22:00 to tue 02:00, tue 22:00"),
         "{told:?}"
     );
 }
@@ -90,4 +90,21 @@ fn a_rule_that_another_version_does_not_know_was_not_changed_by_anybody() {
     rules.insert("of the future".to_owned(), "x".to_owned());
     world.memory.rules = Some(rules);
     assert_eq!(world.plan().notes, []);
+}
+
+#[test]
+fn a_closed_window_for_writes_is_a_note_of_a_plan_that_wants_to_write() {
+    let mut world = one_of_each();
+    let window = |hours: &str, verdict| Window {
+        verdict,
+        kinds: [Kind::Writes].into(),
+        days: Days::EVERY,
+        hours: hours.parse().unwrap(),
+    };
+    world.policy.windows = Windows::new(&[window("22:00-02:00", Allowed::Allow)], TimeZone::UTC);
+    assert_eq!(world.plan().notes, [Note::WritesClosed { until: Some(at("2026-08-22T22:00:00Z")) }]);
+    world.policy.windows = Windows::new(&[window("00:00-24:00", Allowed::Deny)], TimeZone::UTC);
+    assert_eq!(world.plan().notes, [Note::WritesClosed { until: None }]);
+    world.desired = listing("anna@x: enabled\nbert@x: disabled");
+    assert_eq!(world.plan().notes, [], "nothing is to be written");
 }

@@ -8,7 +8,10 @@ use super::super::shown::Unlisted;
 use super::super::text::{self, Places};
 use crate::model::{Access, AccountId, Origin, Severity};
 use crate::plan::policy::Action;
-use crate::plan::{Blocked, BlockedBecause, Due, Effect, Held, HeldBecause, Note, Plan, Planned, Verdict};
+use crate::plan::{
+    Base, Blocked, BlockedBecause, Due, Effect, Held, HeldBecause, Note, Plan, Planned, Provenance, Taken,
+    Verdict,
+};
 
 /// A sequence that is made while it is written.
 pub(in super::super) struct Each<F>(F);
@@ -54,6 +57,7 @@ pub(super) struct ChangeRow<'a> {
     reason: Option<&'a str>,
     waits: bool,
     approved: bool,
+    provenance: Option<&'static str>,
 }
 
 impl<'a> ChangeRow<'a> {
@@ -70,7 +74,46 @@ impl<'a> ChangeRow<'a> {
             reason: planned.reason.as_deref(),
             waits: planned.waits,
             approved: planned.approved,
+            provenance: planned.provenance.map(Provenance::word),
         }
+    }
+}
+
+/// What the changes were compared with; counts are `null` when nothing could be.
+#[derive(Serialize)]
+pub(super) struct BaseRow<'a> {
+    revision: &'a str,
+    commit: &'a str,
+    branch: Option<u64>,
+    pending: Option<u64>,
+    drift: Option<u64>,
+    unsorted: Option<&'a str>,
+}
+
+impl<'a> BaseRow<'a> {
+    pub(super) fn new(base: &'a Base, plan: &Plan) -> Self {
+        let count = |from| base.unsorted.is_none().then(|| plan.coming_from(from));
+        Self {
+            revision: &base.revision,
+            commit: &base.commit,
+            branch: count(Provenance::Branch),
+            pending: count(Provenance::Pending),
+            drift: count(Provenance::Drift),
+            unsorted: base.unsorted.as_deref(),
+        }
+    }
+}
+
+/// The snapshot that stood in for the store.
+#[derive(Serialize)]
+pub(super) struct SnapshotRow {
+    taken_at: Timestamp,
+    age_seconds: u64,
+}
+
+impl SnapshotRow {
+    pub(super) fn new(taken: Taken) -> Self {
+        Self { taken_at: taken.at, age_seconds: taken.age_s }
     }
 }
 
@@ -242,6 +285,7 @@ impl<'a> NoteRow<'a> {
                 row.names = names;
                 "not_effective"
             }
+            Note::WritesClosed { .. } => "writes_closed",
             Note::PolicyChanged(changed) => {
                 row.name = Some(&changed.rule);
                 "policy_changed"

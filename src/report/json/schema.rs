@@ -67,6 +67,7 @@ fn plan() -> Value {
         ("target", text()),
         ("digest", json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" })),
         ("commit", nullable("string")),
+        ("author", described(nullable("string"), "Who wrote that commit.")),
         ("generated_at", json!({ "type": "string", "format": "date-time" })),
         ("summary", object(&counts.map(|name| (name, reference("count"))))),
         ("changes", array(&reference("change"))),
@@ -75,6 +76,8 @@ fn plan() -> Value {
         ("notes", array(&reference("note"))),
         ("guards", array(&reference("guard"))),
         ("effects", array(&reference("effect"))),
+        ("base", described(or_null(&base()), "What `--base` compared with.")),
+        ("snapshot", described(or_null(&snapshot()), "What stood in for the store.")),
         (
             "only",
             described(
@@ -127,6 +130,25 @@ fn unlisted() -> Value {
     object(&[("account", text()), ("name", text()), ("state", reference("state"))])
 }
 
+fn base() -> Value {
+    let counts = or_null(&reference("count"));
+    object(&[
+        ("revision", text()),
+        ("commit", text()),
+        ("branch", described(counts.clone(), "How many changes the branch causes.")),
+        ("pending", described(counts.clone(), "How many were wanted before it and are not made yet.")),
+        ("drift", described(counts, "How many undo a change by hand.")),
+        ("unsorted", described(nullable("string"), "Why nothing was compared, if nothing was.")),
+    ])
+}
+
+fn snapshot() -> Value {
+    object(&[
+        ("taken_at", json!({ "type": "string", "format": "date-time" })),
+        ("age_seconds", reference("count")),
+    ])
+}
+
 fn change() -> Value {
     let mut fields = vec![
         ("account", described(text(), "The canonical id in the store.")),
@@ -141,6 +163,13 @@ fn change() -> Value {
         ("reason", nullable("string")),
         ("waits", described(boolean(), "Whether it waits for an approval because a guard tripped.")),
         ("approved", described(boolean(), "Whether a valid approval names it.")),
+        (
+            "provenance",
+            described(
+                json!({ "enum": ["branch", "pending", "drift", null] }),
+                "Where it comes from: this branch, before it, or a change by hand; null without a base revision.",
+            ),
+        ),
     ]);
     object(&fields)
 }
@@ -189,6 +218,7 @@ fn note() -> Value {
                 "first_contact",
                 "not_effective",
                 "policy_changed",
+                "writes_closed",
             ]),
         ),
         ("severity", one_of(&["note", "warning"])),

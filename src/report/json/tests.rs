@@ -1,14 +1,16 @@
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::problems::Problems;
 use super::super::sample::{at, crowded, effect, empty, ordinary, planned, view, with_changes, written};
+use super::super::shown::Unlisted;
 use super::super::text::View;
 use super::*;
 use crate::desired::Desired;
 use crate::diagnostic::{Diagnostic, Label, Lines, codes};
 use crate::model::{Access, AccountId, State};
 use crate::plan::policy::Action;
-use crate::plan::{Cause, Due, Effect};
+use crate::plan::{Base, Cause, Context, Due, Effect, Provenance, Taken};
 
 fn text(all: &[Plan]) -> String {
     let commits = vec![view().commit; all.len()];
@@ -65,6 +67,7 @@ fn the_fields_are_those_of_the_contract() {
             "target",
             "digest",
             "commit",
+            "author",
             "generated_at",
             "summary",
             "changes",
@@ -73,6 +76,8 @@ fn the_fields_are_those_of_the_contract() {
             "notes",
             "guards",
             "effects",
+            "base",
+            "snapshot",
             "only",
             "unlisted",
             "exit_code",
@@ -119,6 +124,7 @@ fn a_change_tells_what_the_text_tells() {
             "reason": "CHG-1234 legacy scanner",
             "waits": false,
             "approved": false,
+            "provenance": null,
         })
     );
     assert_eq!(plan["changes"][1]["cause"], "expired");
@@ -318,4 +324,36 @@ fn a_window_that_never_opens_has_no_due_time() {
     assert_eq!(value(&plan)["effects"][0]["due"], Value::Null);
     plan.effects = vec![Effect { due: Due::At(at("2026-08-22T22:00:00Z")), ..effect(Action::Restart) }];
     assert_eq!(value(&plan)["effects"][0]["due"], "2026-08-22T22:00:00Z");
+}
+
+#[test]
+fn what_a_plan_was_made_beside_is_part_of_it_and_obeys_the_schema() {
+    let mut plan = ordinary();
+    plan.changes[0].provenance = Some(Provenance::Branch);
+    plan.context = Context {
+        author: Some("Anna <anna@x>".to_owned()),
+        base: Some(Base { revision: "main".to_owned(), commit: "c0ffee".to_owned(), unsorted: None }),
+        snapshot: Some(Taken { at: Timestamp::UNIX_EPOCH, age_s: 60 }),
+    };
+    let document = value(&plan);
+    assert_eq!(
+        (&document["author"], &document["changes"][0]["provenance"]),
+        (&json!("Anna <anna@x>"), &json!("branch"))
+    );
+    let base = json!({
+        "revision": "main",
+        "commit": "c0ffee",
+        "branch": 1,
+        "pending": 0,
+        "drift": 0,
+        "unsorted": null,
+    });
+    assert_eq!(document["base"], base);
+    assert_eq!(document["snapshot"], json!({ "taken_at": "1970-01-01T00:00:00Z", "age_seconds": 60 }));
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    assert!(validator.is_valid(&document));
+    plan.context.base.as_mut().unwrap().unsorted = Some("it is invalid".to_owned());
+    let document = value(&plan);
+    assert_eq!(document["base"]["branch"], Value::Null, "not counted is not none");
+    assert!(validator.is_valid(&document));
 }

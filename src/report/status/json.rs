@@ -35,6 +35,8 @@ fn target(target: &TargetStatus) -> Value {
         "store": target.store,
         "counts": target.counts,
         "plan": target.plan.as_ref().map(plan),
+        "writes_closed": target.closed,
+        "writes_open_at": target.opens,
         "last_batch": target.last_batch,
         "retrying": target.retrying,
         "parked": target.parked,
@@ -52,6 +54,7 @@ fn plan(plan: &PlanStatus) -> Value {
         "disable": plan.disable,
         "blocked": plan.blocked,
         "held": plan.held,
+        "drift": plan.drift,
         "guards": plan.guards.iter().map(guard).collect::<Vec<_>>(),
     })
 }

@@ -23,6 +23,7 @@ fn settled_by(proof: Proof) -> Settlement {
         proof,
         covers: 7,
         ours: true,
+        restarted: None,
     }
 }
 
@@ -102,6 +103,7 @@ fn everything_that_waits_or_fails_is_told() {
         disable: 1200,
         blocked: 1,
         held: 2,
+        drift: 1,
         guards: vec![("max_disable".to_owned(), 1200, 70)],
     });
     target.retrying = 1;
@@ -133,6 +135,7 @@ target onprem
     to approve it: popgate approve 0123456789ab --reason \"…\"
   1 entry is blocked, `popgate plan` shows why
   2 changes are held back, `popgate plan` shows why
+  1 user was changed by hand and left alone, `popgate plan` shows them
   last batch 3 ended 2026-08-22 10:02:00: 40 changes done, 2 so already
   writing failed for 1 account, tried again
   writing failed for 2 accounts, waiting for somebody
@@ -279,8 +282,11 @@ fn the_json_has_every_field_under_a_stable_name() {
                     "disable": 0,
                     "blocked": 0,
                     "held": 0,
+                    "drift": 0,
                     "guards": [{ "name": "max_disable", "value": 12, "limit": 10 }],
                 },
+                "writes_closed": false,
+                "writes_open_at": null,
                 "last_batch": { "batch": 3, "at": "2026-08-22T10:02:00Z", "done": 40, "already": 2, "failed": 0 },
                 "retrying": 0,
                 "parked": 0,

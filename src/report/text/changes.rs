@@ -6,7 +6,7 @@ use super::super::harmless::harmless;
 use super::super::words::counted;
 use super::View;
 use crate::model::{Access, State};
-use crate::plan::{Cause, Plan, Planned};
+use crate::plan::{Cause, Plan, Planned, Provenance};
 
 /// The widest a column gets; what is longer pushes the rest of its line to the right.
 const WIDEST: usize = 48;
@@ -78,6 +78,11 @@ pub(in super::super) fn cause(planned: &Planned) -> String {
     }
     if planned.change.from == State::Missing {
         why.push_str(", created in the store");
+    }
+    match planned.provenance {
+        Some(Provenance::Branch) | None => {}
+        Some(Provenance::Pending) => why.push_str(", not by this branch: pending before it"),
+        Some(Provenance::Drift) => why.push_str(", not by this branch"),
     }
     why
 }

@@ -170,6 +170,13 @@ pub(in super::super) fn note(note: &Note, plan: &Plan, places: Places<'_>) -> (S
                 names(users.iter().map(String::as_str))
             ),
         ),
+        Note::WritesClosed { until } => {
+            let until = match until {
+                Some(until) => format!("is closed until {until}"),
+                None => "never opens".to_owned(),
+            };
+            (Severity::Warning, format!("the window for writes {until}; nothing of this is written before"))
+        }
         Note::PolicyChanged(ChangedRule { rule, was, now }) => (
             Severity::Note,
             format!(

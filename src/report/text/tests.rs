@@ -1,7 +1,7 @@
 use super::super::sample::{self, at, crowded, effect, empty, ordinary, origin, planned, view, with_changes};
 use super::*;
 use crate::model::State;
-use crate::plan::{BlockedBecause, Guard, Note};
+use crate::plan::{Base, BlockedBecause, Guard, Note, Provenance, Taken};
 
 fn shown(plan: &Plan) -> String {
     shown_as(plan, &view())
@@ -277,7 +277,7 @@ fn nothing_that_others_write_steers_the_terminal_or_starts_a_line() {
                 *origin = Some(place());
             }
             Note::Released { name, .. } => name.clone_from(&evil),
-            Note::FirstContact => {}
+            Note::FirstContact | Note::WritesClosed { .. } => {}
             Note::PolicyChanged(rule) => {
                 for text in [&mut rule.rule, &mut rule.was, &mut rule.now] {
                     text.clone_from(&evil);
@@ -328,4 +328,46 @@ fn the_first_failure_to_write_ends_the_report() {
     for room in 0..whole {
         assert!(plan(&crowded(), &view(), &mut Full(room)).is_err(), "room for {room}");
     }
+}
+
+/// Compared with `main`: the first change was pending, the second is the branch's, the third is drift.
+fn compared() -> Plan {
+    let mut plan = ordinary();
+    let from = [Provenance::Pending, Provenance::Branch, Provenance::Drift];
+    for (planned, from) in plan.changes.iter_mut().zip(from) {
+        planned.provenance = Some(from);
+    }
+    plan.context.base =
+        Some(Base { revision: "main".to_owned(), commit: "c0ffee".to_owned(), unsorted: None });
+    plan.context.snapshot = Some(Taken { at: at("2026-08-22T09:00:00Z"), age_s: 10_800 });
+    plan.context.author = Some("Anna <anna@x>".to_owned());
+    plan
+}
+
+#[test]
+fn a_plan_beside_a_base_says_what_the_branch_causes_and_how_old_the_snapshot_is() {
+    let text = shown(&compared());
+    for part in [
+        "commit 4f2c9a1b0c2d… by Anna <anna@x> · 1,482 accounts in the store, as a snapshot has it that is 3 h old",
+        "\ncompared with main (c0ffee): 1 caused by this branch · 1 pending before it · 1 changed by hand\n",
+        "sales.yaml:3  listed, not by this branch: pending before it\n",
+        "`until 2026-01-01` is over\n",
+    ] {
+        assert!(text.contains(part), "{part} in:\n{text}");
+    }
+}
+
+#[test]
+fn a_base_that_could_not_be_compared_with_is_a_warning_that_steers_nothing() {
+    let mut plan = compared();
+    let evil = "ma\u{1b}[31min\u{202e}";
+    plan.context.base = Some(Base {
+        revision: evil.to_owned(),
+        commit: evil.to_owned(),
+        unsorted: Some(format!("{evil} is invalid")),
+    });
+    plan.context.author = Some(format!("{evil}\n::error::"));
+    let text = shown(&plan);
+    assert!(text.contains("\nwarning: not compared with ma"), "{text}");
+    assert!(!text.contains(['\u{1b}', '\u{202e}']) && !text.contains("\n::error"), "{text}");
 }

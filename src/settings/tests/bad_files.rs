@@ -102,7 +102,7 @@ fn unknown_fields_are_named_and_the_nearest_is_suggested() {
     POP110 Error popgate.yaml:7:5+5 unknown field `guard`
       help did you mean `guards`?
     POP110 Error popgate.yaml:8:5+6 unknown field `secret`
-      help the fields here are `desired`, `store`, `service`, `refresh`, `unlisted`, `ignored`, `protected`, `drift`, `guards`, `on_blocked`, `restart` and `windows`
+      help the fields here are `desired`, `store`, `service`, `refresh`, `unlisted`, `ignored`, `protected`, `drift`, `guards`, `on_blocked`, `restart`, `windows` and `snapshot`
     ");
 }
 

@@ -229,7 +229,7 @@ fn a_git_source_is_no_way_to_run_commands_or_show_passwords() {
     ");
     assert_snapshot!(git("{git: \"https://me:hunter2@git.example/x\"}"), @"
     POP170 Error popgate.yaml:3:20+34 an address must not hold a password or token
-      help let git find it through a credential helper, or use an SSH key
+      help write `password: {env: NAME}` beside `git`, or use an SSH key
     ");
     assert_snapshot!(git("{git: \"ext::sh -c id\"}"), @"
     POP170 Error popgate.yaml:3:20+15 this is not the address of a repository
@@ -260,4 +260,18 @@ fn a_git_source_is_no_way_to_run_commands_or_show_passwords() {
     POP113 Error popgate.yaml:3:14+1 `desired` must be text, the path of a directory, or a map with `git`, not a number
       help write "5" in quotes
     "#);
+}
+
+#[test]
+fn a_snapshot_has_a_file_of_its_own_outside_of_every_desired_directory() {
+    assert_snapshot!(problems(&with("snapshot: {path: /srv/desired-state/x/s.json, interval: 0s}")), @"
+    POP172 Error popgate.yaml:6:15+49 the snapshot lies in a desired directory
+      also popgate.yaml:3:14+18 the desired directory
+      help write it elsewhere: each new one would look like a change of the desired state
+    POP116 Error popgate.yaml:6:61+2 `interval` must be more than zero
+    ");
+    assert_snapshot!(problems(&with("snapshot: {interval: 1h}")), @"
+    POP112 Error popgate.yaml:6:5+8 missing field `path` in `snapshot`
+      help write for example `path: /srv/popgate/snapshot.json`
+    ");
 }

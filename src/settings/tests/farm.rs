@@ -105,7 +105,7 @@ fn what_is_missing_or_wrong_is_said_all_at_once() {
     assert_snapshot!(problems(&exchange("servers: all, url: \"ftp://x\", timeout: 0s, pop3: {plain: 70000, tls: on}")), @"
     POP114 Error popgate.yaml:5:140+3 `servers` must be `auto` or a list of servers, not `all`
       help write `auto` or `[all]`
-    POP172 Error popgate.yaml:5:150+9 `ftp://x` is no URL of an endpoint
+    POP173 Error popgate.yaml:5:150+9 `ftp://x` is no URL of an endpoint
       help write for example `https://ex01.contoso.example/PowerShell/`
     POP116 Error popgate.yaml:5:170+2 `timeout` must be more than zero
     POP116 Error popgate.yaml:5:188+5 `plain` must be from 1 to 65535, not 70000
@@ -116,7 +116,7 @@ fn what_is_missing_or_wrong_is_said_all_at_once() {
       help keep one of the two
     POP112 Error popgate.yaml:5:161+21 missing field `name` in `servers`
       help write for example `name: ex01`
-    POP172 Error popgate.yaml:5:167+14 `https://a@b/` is no URL of an endpoint
+    POP173 Error popgate.yaml:5:167+14 `https://a@b/` is no URL of an endpoint
       help write for example `https://ex01.contoso.example/PowerShell/`
     POP117 Error popgate.yaml:5:184+4 `-x` cannot be the name of a server
       help write its full name, such as `ex01.contoso.example`
@@ -124,7 +124,7 @@ fn what_is_missing_or_wrong_is_said_all_at_once() {
       help write `sha256:` and its 64 hexadecimal digits
     ");
     assert_snapshot!(problems(&exchange("servers: auto, url: \"https://ex01:5986/wsman\"")), @"
-    POP172 Error popgate.yaml:5:151+25 one `url` for several servers
+    POP173 Error popgate.yaml:5:151+25 one `url` for several servers
       help write `{server}` where the server's name belongs: `https://{server}:5986/wsman`
     ");
     assert_snapshot!(problems(&exchange("servers: auto, auth: basic, url: \"http://{server}:5985/wsman\", keytab: x")), @r#"

@@ -55,7 +55,7 @@ fn a_whole_file_is_read_as_it_is_meant() {
     );
     assert_eq!(settings.targets.keys().collect::<Vec<_>>(), ["branch", "onprem"]);
 
-    let Target { desired, store: StoreSettings::Sqlite(store), service, policy } =
+    let Target { desired, store: StoreSettings::Sqlite(store), service, policy, snapshot: _ } =
         &settings.targets["onprem"]
     else {
         panic!("another store")
@@ -108,13 +108,15 @@ fn a_whole_file_is_read_as_it_is_meant() {
     let branch = &settings.targets["branch"];
     assert_eq!(
         branch.desired,
-        DesiredSource::Git {
+        DesiredSource::Git(Repository {
             url: "https://git.example/mail.git".into(),
             reference: "main".into(),
             path: "desired-state".into(),
             interval: Duration::from_mins(1),
             allowed_signers: Some("/etc/popgate/signers".into()),
-        }
+            login: None,
+            ssh_key: None,
+        })
     );
     assert_eq!(branch.store, StoreSettings::Sqlite(Sqlite::own("/etc/popgate/branch.db".into())));
     assert!(branch.policy.own_store && branch.policy.missing == Missing::Create);
@@ -237,7 +239,7 @@ fn git_sources_take_every_usual_address() {
     )
     .desired
     {
-        DesiredSource::Git { url, .. } => url,
+        DesiredSource::Git(Repository { url, .. }) => url,
         DesiredSource::Directory(_) => panic!("a git source"),
     };
     for address in [

@@ -123,9 +123,9 @@ async fn of_domain(
                     at.extend(mailboxes.iter().enumerate().map(|(n, mailbox)| (fold(&mailbox.canonical), n)));
                 }
                 if let Some(place) = at.get(&fold(&name)) {
-                    mailboxes[*place].corrupted()
+                    mailboxes[*place].corrupted();
                 } else {
-                    tracing::warn!("{}", warning.message)
+                    tracing::warn!("{}", warning.message);
                 }
             }
             Caution::NothingModified(_) | Caution::Other => tracing::debug!("{}", warning.message),

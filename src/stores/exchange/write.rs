@@ -73,7 +73,7 @@ async fn attempt(
     for (place, guid) in jobs {
         let never = store.known().never.contains(guid);
         if let Some(outcome) = before(&chunk[*place], seen.get(guid), never) {
-            outcomes[*place] = Some(outcome)
+            outcomes[*place] = Some(outcome);
         } else {
             todo.entry(chunk[*place].to).or_default().push(*guid);
             at.insert(*guid, *place);

@@ -33,6 +33,8 @@ pub(crate) fn require(program: &str) -> PathBuf {
         "psql" | "initdb" | "pg_ctl" => "postgresql",
         "slapd" | "slapadd" => "slapd ldap-utils",
         "ps" | "pgrep" => "procps",
+        "ssh-keygen" => "openssh-client",
+        "systemd-analyze" => "systemd",
         "script" => "bsdutils",
         other => other,
     };

@@ -25,6 +25,7 @@ impl History {
         let now = self.now;
         for target in self.targets.values_mut() {
             target.store.heal();
+            target.files.arrive();
             target.files.moving_until = now;
             if target.files.read(now).is_err() || !target.files.whole.contains_key(&target.files.digest()) {
                 let mut model = target.files.model.clone();

@@ -7,17 +7,17 @@ use popgate::engine::effect::Effect;
 use popgate::engine::event::{Answer, DesiredRead, ReadFailure, Ticket};
 use popgate::journal::entry::Record;
 use popgate::model::{Access, Account, Live, Outcome, State};
-use popgate::plan::Change;
+use popgate::plan::{Cause, Change};
 use popgate::services::ServiceError;
 
 use super::{Event, History, is_service, shorten};
 use crate::bugs::Bug;
 use crate::check::{Violation, broken};
+use crate::seen::Seen;
 
 impl History {
     /// An effect is on its way; the process may crash before, or after it took place.
     pub(super) fn begin(&mut self, effect: Effect) -> Result<(), Violation> {
-        self.stats.effects += 1;
         if matches!(effect, Effect::ReadDesired { .. }) {
             if self.now > self.looks.0 + Duration::from_secs(10) {
                 self.looks = (self.now, 0);
@@ -27,8 +27,13 @@ impl History {
                 return broken(0, "the files are read more than sixty times in ten seconds");
             }
         }
-        let before =
-            if self.random.chance(50) { self.random.millis(100, 8000) } else { self.random.millis(1, 60) };
+        let late = self.random.chance(50);
+        match effect {
+            Effect::ReadLive { .. } if late => self.random.saw(Seen::ReadLate),
+            Effect::Write { .. } if late => self.random.saw(Seen::WriteLate),
+            _ => {}
+        }
+        let before = if late { self.random.millis(100, 8000) } else { self.random.millis(1, 60) };
         self.say(|| format!("effect {}", shorten(&format!("{effect:?}"))));
         self.schedule(before, Event::Perform(Box::new(effect)));
         if self.faults && self.random.chance(8) {
@@ -70,6 +75,9 @@ impl History {
             Effect::Observe { ticket, service } => {
                 assert!(is_service(&service), "an unknown service");
                 let failed = self.faults && self.random.chance(60);
+                if failed {
+                    self.random.saw(Seen::LookFailed);
+                }
                 self.check.observed(&self.units, !failed, self.now);
                 let now = self.now;
                 let mut seen: Vec<_> = self.units.iter().map(|unit| unit.observe(now)).collect();
@@ -92,18 +100,29 @@ impl History {
             }
             Effect::Restart { ticket, instance, .. } => {
                 let interval = self.targets.values().next().expect("one").policy.restart.min_interval;
-                self.check.restart(&instance, interval, self.now)?;
-                let (now, faults) = (self.now, self.faults);
+                let (now, wall, faults) = (self.now, self.settled_wall(), self.faults);
+                self.random.saw(Seen::Restarted);
+                self.check.restart(&instance, interval, now, wall)?;
                 let unit = self.units.iter_mut().find(|unit| unit.instance == instance);
                 let unit = unit.expect("every instance is known");
                 let attempt = unit.restart(now, self.check.seen, faults, &mut self.random);
-                self.check.restarted(&instance, attempt.answer.is_ok(), attempt.happened, now);
+                self.check.restarted(&instance, attempt.answer.is_ok(), attempt.happened, (now, wall));
                 self.say(|| format!("RESTART of {instance}: {} {:?}", attempt.happened, attempt.answer));
                 self.answer(ticket, attempt.takes, Answer::Restarted(attempt.answer));
             }
             Effect::Ready { ticket, .. } => {
                 let takes = self.random.millis(100, 5000);
-                self.answer(ticket, takes, Answer::Ready(Ok(())));
+                let ready = if self.faults && self.random.chance(100) {
+                    self.random.saw(Seen::NotReady);
+                    Err(ServiceError {
+                        what: "it does not serve".to_owned(),
+                        fault: popgate::model::Fault::TRANSIENT,
+                        help: None,
+                    })
+                } else {
+                    Ok(())
+                };
+                self.answer(ticket, takes, Answer::Ready(ready));
             }
             Effect::Present { .. } | Effect::Tell(_) | Effect::Reply { .. } => {
                 return broken(0, "a daemon asks nobody");
@@ -114,12 +133,16 @@ impl History {
 
     fn read_desired(&mut self, target: &str) -> Result<DesiredRead, ReadFailure> {
         let files = &self.targets[target].files;
-        if self.bug == Some(Bug::DeafAfterStart) && self.stats.crashes > 0 {
+        if self.bug == Some(Bug::DeafAfterStart) && self.crashes > 0 {
             return Err(ReadFailure::Moving("for ever".to_owned()));
         }
-        match (files.read(self.now), self.bug) {
+        let read = files.read(self.now);
+        if matches!(read, Err(ReadFailure::Moving(_))) {
+            self.random.saw(Seen::Moving);
+        }
+        match (read, self.bug) {
             (Err(ReadFailure::Invalid(problems)), Some(Bug::HalfState)) => {
-                let half = files.half().map(|desired| DesiredRead { desired, commit: None });
+                let half = files.half().map(|desired| DesiredRead { desired, commit: None, author: None });
                 half.ok_or(ReadFailure::Invalid(problems))
             }
             (read, _) => read,
@@ -169,7 +192,8 @@ impl History {
         }
         let appended = self.disk.append(at, &records, sync, self.faults, &mut self.random);
         if appended.is_ok() {
-            self.check.recorded(&records, sync, &self.units)?;
+            self.count_proofs(&records);
+            self.check.recorded(&records, at, self.now, sync, &self.units)?;
         } else {
             self.check.not_recorded();
         }
@@ -179,8 +203,18 @@ impl History {
     fn write(&mut self, target: &str, chunk: Vec<Change>) -> Result<Vec<Outcome>, Violation> {
         let wall = self.settled_wall();
         let planned = self.engine.as_ref().and_then(|engine| engine.plan(target));
-        let day = TimeZone::UTC.to_datetime(planned.map_or(wall, |plan| plan.generated_at)).date();
-        self.check.write(target, &chunk, wall, day)?;
+        let planned = planned.map_or(wall, |plan| plan.generated_at);
+        let day = TimeZone::UTC.to_datetime(planned).date();
+        let doubted = self.doubted.is_some_and(|since| planned >= since);
+        for change in &chunk {
+            match change.cause {
+                Cause::Expired(_) => self.random.saw(Seen::Expired),
+                Cause::Drift(_) => self.random.saw(Seen::Drifted),
+                Cause::Unlisted => self.random.saw(Seen::DisabledUnlisted),
+                Cause::Listed(_) => self.random.saw(Seen::Wrote),
+            }
+        }
+        self.check.write(target, &chunk, planned, day, doubted)?;
         if self.bug == Some(Bug::WriteBehind) {
             let outcomes = vec![Outcome::Done; chunk.len()];
             if let Some((target, chunk)) = self.behind.replace((target.to_owned(), chunk)) {
@@ -199,12 +233,14 @@ impl History {
     }
 
     fn reach(&mut self, target: &str, chunk: &[Change]) -> Result<Vec<Outcome>, Violation> {
-        let (wall, faults, now) = (self.settled_wall(), self.faults, self.now);
+        let (faults, now) = (self.faults, self.now);
+        let planned = self.engine.as_ref().and_then(|engine| engine.plan(target));
+        let when = (planned.map_or(self.settled_wall(), |plan| plan.generated_at), self.settled_wall());
         let world = self.targets.get_mut(target).expect("every target is known");
         let written = world.store.write(chunk, faults, &mut self.random);
         self.say(|| format!("WRITE {target}: {:?} {:?}", written.outcomes, written.applied));
         for (number, change) in chunk.iter().enumerate() {
-            self.check.applied(target, change, written.applied[number], wall, now)?;
+            self.check.applied(target, change, written.applied[number], when, now)?;
         }
         Ok(written.outcomes)
     }

@@ -314,7 +314,7 @@ fn note(fed: &[Uuid], answer: &Answer, seen: &Seen, sent: &mut BTreeMap<Uuid, Se
                 sent.entry(guid).or_default().already = true;
             }
         } else {
-            tracing::debug!("{}", warning.message)
+            tracing::debug!("{}", warning.message);
         }
     }
 }
