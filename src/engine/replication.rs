@@ -3,8 +3,10 @@
 //! A store that keeps to one server for each domain reads what it wrote. When it has to take another one, that one may
 //! show the state of before: neither drift nor somebody's change, but a write on its way.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::journal::entry::Record;
 use crate::journal::fold::TargetLedger;
 use crate::model::{Live, Now};
 use crate::stores::Wanted;
@@ -15,6 +17,18 @@ const ON_ITS_WAY: &str = "written a short while ago on another domain controller
 pub fn known(ledger: Option<&TargetLedger>) -> Wanted {
     let Some(ledger) = ledger else { return Wanted::default() };
     Wanted { names: Vec::new(), bindings: ledger.bindings.clone(), controllers: ledger.servers.clone() }
+}
+
+/// Returns the record that says which servers answer now, if that is news.
+pub(super) fn pinned(
+    name: &str,
+    ledger: Option<&TargetLedger>,
+    servers: Option<&BTreeMap<String, String>>,
+) -> Option<Record> {
+    let servers = servers?;
+    let news = ledger.map_or(!servers.is_empty(), |known| known.servers != *servers);
+    let pairs = servers.iter().map(|(domain, server)| (domain.clone(), server.clone()));
+    news.then(|| Record::Pinned { target: name.to_owned(), servers: pairs.collect() })
 }
 
 /// Makes accounts unreadable that were written lately on another server and do not read so here. Returns when that is
@@ -40,8 +54,6 @@ pub fn doubt(ledger: Option<&TargetLedger>, live: &mut Live, now: Now) -> Option
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::model::{Access, Account, AccountId, Servers, State};
 

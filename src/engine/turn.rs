@@ -403,12 +403,7 @@ impl Engine {
         let ledger = self.ledger.of(name);
         let mut records = Vec::new();
         let servers = self.targets.get(name).and_then(|target| target.servers.as_ref());
-        if let Some(servers) =
-            servers.filter(|servers| ledger.map_or(!servers.is_empty(), |known| known.servers != **servers))
-        {
-            let servers = servers.iter().map(|(domain, server)| (domain.clone(), server.clone())).collect();
-            records.push(Record::Pinned { target: name.to_owned(), servers });
-        }
+        records.extend(replication::pinned(name, ledger, servers));
         if !plan.bind.is_empty() {
             records.push(Record::Bind { target: name.to_owned(), names: plan.bind.clone() });
         }

@@ -1,5 +1,7 @@
 //! The fold: what all records add up to. Recovery is nothing else, so a crash needs no code of its own.
 
+mod servers;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -71,27 +73,6 @@ pub struct TargetLedger {
     /// Who was warned that access ends soon.
     #[serde(default)]
     pub warned: Warnings,
-}
-
-/// How long a write is remembered for the case that another server answers: longer than any replication.
-const REMEMBERED: SignedDuration = SignedDuration::from_hours(6);
-
-impl TargetLedger {
-    /// Other servers answer from now on.
-    fn pin(&mut self, at: Timestamp, servers: &[(String, String)]) {
-        self.servers = servers.iter().cloned().collect();
-        let written = std::mem::take(&mut self.written);
-        self.elsewhere.extend(written);
-        self.elsewhere.retain(|_, (when, _)| *when > at - REMEMBERED);
-    }
-
-    /// An account was written, of a store that keeps to its servers.
-    fn wrote(&mut self, at: Timestamp, account: &AccountId, to: Access) {
-        if !self.servers.is_empty() {
-            self.elsewhere.remove(account);
-            self.written.insert(account.clone(), (at, to));
-        }
-    }
 }
 
 /// Somebody's wish that nothing is written for a while.
@@ -456,7 +437,7 @@ impl Ledger {
     fn end(&mut self, at: Timestamp, seen: &[Observed], void: bool) {
         let Some(open) = self.open.take() else { return };
         if let Some(target) = self.targets.get_mut(&open.target) {
-            target.written.retain(|_, (when, _)| *when > at - REMEMBERED);
+            target.forget(at);
         }
         let service = self.services.entry(open.service).or_default();
         if void {
