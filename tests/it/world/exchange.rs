@@ -63,6 +63,7 @@ impl Exchange {
     }
 
     /// Returns the keytab of a principal.
+    #[cfg(feature = "kerberos")]
     pub(crate) fn keytab(&self, principal: &str) -> PathBuf {
         self.ready["kerberos"]["keytabs"][principal].as_str().unwrap().into()
     }
