@@ -39,6 +39,12 @@ impl Asking<'_> {
         self.selected(get, &NAMES)
     }
 
+    /// Asks for the state of every mailbox, in a unit or in all of the domain.
+    pub(super) fn every_state(self, unit: Option<&str>) -> Pipeline {
+        let get = self.get().with("ResultSize", "Unlimited").with_some("OrganizationalUnit", unit);
+        self.selected(get, &STATES)
+    }
+
     /// Asks for the state of these mailboxes. Text, because that is what binds to an identity.
     pub(super) fn states(self, guids: &[Uuid]) -> Pipeline {
         self.selected(self.get(), &STATES).fed(guids.iter().map(Uuid::to_string))

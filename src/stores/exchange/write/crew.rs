@@ -1,6 +1,6 @@
 //! Several sessions that share one piece of work, and finish it together before the next begins.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
@@ -13,10 +13,13 @@ use crate::model::{Access, Fault};
 use crate::name::fold;
 use crate::psrp::{Answer, Ending, Session};
 use crate::stores::StoreError;
-use crate::stores::exchange::ExchangeStore;
 use crate::stores::exchange::client::{controller_failed, ended};
 use crate::stores::exchange::verdict::{Caution, Verdict, attribute};
 use crate::stores::exchange::wire::Mailbox;
+use crate::stores::exchange::{ExchangeStore, Scope};
+
+/// From how many mailboxes on all are read rather than each by itself.
+const MANY: usize = 200;
 
 /// The sessions; one that broke is opened again when it is needed.
 pub(super) struct Crew {
@@ -48,13 +51,18 @@ impl Crew {
     /// Looks at these mailboxes, wherever they are. Fails only when nothing can be seen at all.
     pub(super) async fn look(&mut self, store: &ExchangeStore, guids: &[Uuid]) -> Result<Seen, StoreError> {
         let controllers = self.controllers.clone();
-        let homes = homes(store, guids, controllers.len());
         self.ready(store).await;
-        let shares = self.shares(guids);
+        let mut all = match self.sessions.first_mut() {
+            Some(Ok(session)) if guids.len() >= MANY => sweep(store, session, &controllers, guids).await,
+            _ => Seen::new(),
+        };
+        // One that the sweep did not bring is looked at by itself before anything is said of it.
+        let rest: Vec<Uuid> = guids.iter().filter(|guid| !all.contains_key(*guid)).copied().collect();
+        let homes = homes(store, &rest, controllers.len());
+        let shares = self.shares(&rest);
         let work = self.sessions.iter_mut().zip(shares);
         let work = work.map(|(place, share)| look_share(store, place, &controllers, &homes, share));
         let done = together(work.collect()).await;
-        let mut all = Seen::new();
         let mut failed = None;
         for (share, seen, error) in done {
             if let Some(error) = error {
@@ -174,6 +182,41 @@ async fn look_share(
     (share, seen, last)
 }
 
+/// Looks at so many mailboxes by reading all of them: one cmdlet instead of one for each. Brings only what is certain.
+async fn sweep(
+    store: &ExchangeStore,
+    session: &mut Session,
+    controllers: &[Option<String>],
+    guids: &[Uuid],
+) -> Seen {
+    let unit = if let Scope::Unit(unit) = &store.organisation.scope { Some(unit.as_str()) } else { None };
+    let wanted: HashSet<&Uuid> = guids.iter().collect();
+    let mut seen = Seen::new();
+    for (number, controller) in controllers.iter().enumerate() {
+        let mut found = Vec::new();
+        let answer = store
+            .ask(session, controller.as_deref(), |asking| asking.every_state(unit), &mut |value| {
+                found.extend(Mailbox::read(&value).filter(|mailbox| wanted.contains(&mailbox.guid)));
+            })
+            .await;
+        if ended("looking at the mailboxes", &answer).is_err() {
+            continue;
+        }
+        let odd: HashSet<String> = answer
+            .warnings
+            .iter()
+            .filter_map(|warning| match Caution::of(warning) {
+                Caution::Corrupted(name) => Some(fold(&name)),
+                _ => None,
+            })
+            .collect();
+        found.retain(|mailbox| !odd.contains(&fold(&mailbox.canonical)));
+        store.known().domains.extend(found.iter().map(|mailbox| (mailbox.guid, number)));
+        seen.extend(found.into_iter().map(|mailbox| (mailbox.guid, Look::There(mailbox))));
+    }
+    seen
+}
+
 /// Lets one session write its share; returns what was fed to each pipeline, and its answer.
 async fn set_share(
     store: &ExchangeStore,
@@ -242,7 +285,7 @@ async fn look_at(
         known.controllers.clear();
     }
     // An answer that nobody asked for does not count.
-    let asked: std::collections::HashSet<&Uuid> = guids.iter().collect();
+    let asked: HashSet<&Uuid> = guids.iter().collect();
     let there: Vec<Mailbox> = found.into_iter().filter(|mailbox| asked.contains(&mailbox.guid)).collect();
     seen.extend(there.into_iter().map(|mailbox| (mailbox.guid, Look::There(mailbox))));
     let (mut of, rest) = attribute(&answer.errors, guids, |_| None);
