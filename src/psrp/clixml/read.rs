@@ -15,7 +15,7 @@ const MOST_VALUES: usize = 200_000;
 /// Reads one document: a single value, or nothing at all as `Nil`.
 ///
 /// # Errors
-/// [`XmlError`] when it is not well-formed, or goes beyond what is bounded.
+/// `XmlError` when it is not well-formed, or goes beyond what is bounded.
 pub fn read(text: &str) -> Result<Value, XmlError> {
     // .NET writes a byte order mark before some of them.
     let text = text.trim_start_matches('\u{FEFF}');
