@@ -3,6 +3,8 @@
 //! `libgssapi` with its `iov` calls, and not `sspi`: the seal of `WinRM` wants the header of a token apart from its data, a
 //! keytab and a ticket cache are what an administrator of Linux has, and MIT's library is what the machine updates.
 
+mod keytab;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use libgssapi::context::{ClientCtx, CtxFlags, SecurityContext as _};
@@ -72,7 +74,7 @@ impl Person {
         match (&self.credential, &self.password) {
             (Credential::Keytab(path), _) => {
                 let cache = format!("MEMORY:popgate-{}", CACHES.fetch_add(1, Ordering::Relaxed));
-                popgate_keytab::acquire(principal, &format!("FILE:{}", path.display()), &cache)
+                keytab::acquire(principal, &format!("FILE:{}", path.display()), &cache)
             }
             (Credential::Password(_), Some(password)) => {
                 let password = password.expose_secret();

@@ -37,7 +37,7 @@ fn few_words_say_what_most_need() {
     assert_eq!(farm.remote.trust.authorities.as_deref(), Some(Path::new("/etc/popgate/ca.pem")));
     assert_eq!((farm.pop3.plain, farm.pop3.tls), (Some(110), Some(995)));
     assert_eq!(farm.pop3.trust, farm.remote.trust);
-    assert_eq!((farm.timeout, farm.ready), (Duration::from_secs(180), Duration::from_secs(120)));
+    assert_eq!((farm.timeout, farm.ready), (Duration::from_mins(3), Duration::from_mins(2)));
 }
 
 #[test]

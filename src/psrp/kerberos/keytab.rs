@@ -1,7 +1,13 @@
 //! Kerberos credentials from a keytab of one's own choice.
 //!
 //! GSSAPI otherwise takes the keytab and the cache from the environment, of which a process has one for all its targets.
-//! `libgssapi` has no call for it, and popgate itself forbids unsafe code: so these few lines stand alone.
+//! `libgssapi` has no call for it. These few lines are the only ones of popgate that the compiler cannot vouch for, and
+//! only builds with Kerberos have them.
+
+#![expect(
+    unsafe_code,
+    reason = "the system's GSSAPI is a C library, and no crate wraps gss_acquire_cred_from"
+)]
 
 use std::ffi::CString;
 use std::ptr;
@@ -9,7 +15,7 @@ use std::ptr;
 use libgssapi::credential::Cred;
 use libgssapi::error::{Error, MajorFlags};
 use libgssapi_sys::{
-    GSS_C_INITIATE, GSS_S_COMPLETE, gss_OID_desc, gss_acquire_cred_from, gss_buffer_desc, gss_cred_id_t, gss_cred_usage_t,
+    GSS_C_INITIATE, GSS_S_COMPLETE, gss_OID_desc, gss_acquire_cred_from, gss_buffer_desc, gss_cred_id_t,
     gss_import_name, gss_key_value_element_desc, gss_key_value_set_desc, gss_name_t, gss_release_name,
 };
 
@@ -21,10 +27,9 @@ static PRINCIPAL: &[u8] = b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x01";
 ///
 /// # Errors
 /// What GSSAPI says, or a bad name when a text holds a NUL.
-pub fn acquire(principal: Option<&str>, keytab: &str, cache: &str) -> Result<Cred, Error> {
-    let text = |text: &str| {
-        CString::new(text).map_err(|_| Error { major: MajorFlags::GSS_S_BAD_NAME, minor: 0 })
-    };
+pub(super) fn acquire(principal: Option<&str>, keytab: &str, cache: &str) -> Result<Cred, Error> {
+    let text =
+        |text: &str| CString::new(text).map_err(|_| Error { major: MajorFlags::GSS_S_BAD_NAME, minor: 0 });
     let (keytab, cache) = (text(keytab)?, text(cache)?);
     let mut elements = [
         gss_key_value_element_desc { key: c"client_keytab".as_ptr(), value: keytab.as_ptr() },
@@ -41,7 +46,7 @@ pub fn acquire(principal: Option<&str>, keytab: &str, cache: &str) -> Result<Cre
             name.as_ref().map_or(ptr::null_mut(), |name| name.0),
             u32::MAX,
             ptr::null_mut(),
-            GSS_C_INITIATE as gss_cred_usage_t,
+            GSS_C_INITIATE.cast_signed(),
             &raw const store,
             &raw mut cred,
             ptr::null_mut(),
@@ -61,7 +66,8 @@ struct Name(gss_name_t);
 
 impl Name {
     fn import(principal: &str) -> Result<Self, Error> {
-        let mut text = gss_buffer_desc { length: principal.len(), value: principal.as_ptr().cast_mut().cast() };
+        let mut text =
+            gss_buffer_desc { length: principal.len(), value: principal.as_ptr().cast_mut().cast() };
         let mut kind = gss_OID_desc {
             length: u32::try_from(PRINCIPAL.len()).unwrap_or_default(),
             elements: PRINCIPAL.as_ptr().cast_mut().cast(),
