@@ -10,6 +10,7 @@ pub mod effect;
 pub mod event;
 mod expiry;
 mod known;
+mod learn;
 mod operator;
 pub mod replication;
 pub mod retry;

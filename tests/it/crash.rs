@@ -24,6 +24,9 @@ const USERS: u32 = 30;
 /// A command without an identity cannot show that it ran, so these two may cost one restart too many.
 const BETWEEN_SUCCESS_AND_RECORD: [&str; 2] = ["after restart", "before append settled"];
 
+/// Only a store that consists of several servers is ever pinned to one of them.
+const SEVERAL_SERVERS: [&str; 2] = ["before append pinned", "after append pinned"];
+
 /// Whether the service can show that it was restarted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shows {
@@ -44,7 +47,8 @@ struct History {
 #[test]
 fn killed_at_any_point_it_finishes_what_it_began_and_restarts_a_command_once() {
     let seconds = ["before append chunk:2", "after append chunk:2", "before write:2", "after write:2"];
-    at_each(POINTS.iter().chain(&seconds), Shows::Nothing);
+    let passed = POINTS.iter().filter(|point| !SEVERAL_SERVERS.contains(point));
+    at_each(passed.chain(&seconds), Shows::Nothing);
 }
 
 #[test]
