@@ -9,6 +9,7 @@
 //! * [`journal`]: what is remembered: entries and their fold (pure), segments and the lock (I/O).
 //! * [`report`]: plans and diagnostics in every form that people, programs and CI read. Pure.
 //! * [`source`]: one consistent read of a directory, and watching it.
+//! * [`psrp`], [`tls`]: PowerShell remoting: a pure protocol and a client around it; whom to trust.
 //! * [`stores`], [`services`]: live mail systems: who has POP3, and what must learn of a change.
 //! * [`daemon`]: the driver that turns effects into tasks and their results into inputs.
 //! * [`web`]: the control socket of a running daemon, and its client.
@@ -29,6 +30,7 @@ pub mod journal;
 pub mod model;
 pub mod name;
 pub mod plan;
+pub mod psrp;
 pub mod replace;
 pub mod report;
 pub mod secret;
@@ -36,5 +38,6 @@ pub mod services;
 pub mod settings;
 pub mod source;
 pub mod stores;
+pub mod tls;
 pub mod web;
 pub mod yaml;

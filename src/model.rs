@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use live::{AccountRef, AccountSet, Counts, DuplicateAccount, Live, LiveBuilder, Match};
+pub use live::{AccountRef, AccountSet, Counts, DuplicateAccount, Live, LiveBuilder, Match, Servers};
 
 /// May this account use POP3?
 ///

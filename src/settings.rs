@@ -10,12 +10,15 @@ pub mod store;
 
 mod check;
 mod duration;
+mod farm;
 mod hidden;
 mod load;
 mod nearest;
+mod organisation;
 mod piece;
 mod policy;
 mod problems;
+mod remoting;
 mod root;
 mod schema;
 mod written;

@@ -40,8 +40,8 @@ pub(super) async fn write_down(
 ) -> Result<usize, Failure> {
     let mut refused = NotApproved::Unknown(id.clone());
     for (target, read) in targets.iter().zip(reads) {
-        let live = target.reader().read().await?;
         let now = held.ledger.seen(session.clock.now());
+        let live = plan::live(target, read, &held.ledger, now).await?;
         let plan = plan::make(session, target, read, live, &held.ledger, now);
         let approval = match plan.approve(id, &session.by, reason, now.wall) {
             Ok(approval) => approval,

@@ -62,8 +62,9 @@ pub(super) async fn apply(
     let ledger = session.ledger()?;
     let mut plans = Vec::new();
     for (target, read) in targets.iter().zip(&reads) {
-        let live = target.reader().read().await?;
-        plans.push(plan::make(session, target, read, live, &ledger, ledger.seen(session.clock.now())));
+        let now = ledger.seen(session.clock.now());
+        let live = plan::live(target, read, &ledger, now).await?;
+        plans.push(plan::make(session, target, read, live, &ledger, now));
     }
     let wanted = args.plan.as_deref().map(PlanId::from_text);
     if let Some(wanted) = &wanted

@@ -12,6 +12,7 @@ use super::session::{Opened, Session};
 use crate::daemon::world::located;
 use crate::desired::{self, Desired};
 use crate::diagnostic;
+use crate::engine::event::DesiredRead;
 use crate::journal::fold::Ledger;
 use crate::model::{AccountId, AccountRef, Live, Now};
 use crate::plan::snapshot::{Restored, Snapshot, SnapshotError};
@@ -19,6 +20,7 @@ use crate::plan::{self, Memory, Plan, Policy, Taken, base};
 use crate::report::Unlisted;
 use crate::source::Source;
 use crate::source::git::{RevisionError, revision};
+use crate::stores::StoreError;
 
 /// How long a snapshot is good enough, unless somebody says otherwise.
 pub(super) const MAX_AGE: &str = "24h";
@@ -56,18 +58,15 @@ pub(super) fn targets(session: &Session, args: &Args) -> Result<(Vec<Opened>, Ve
     Ok((targets, known))
 }
 
-/// Begins to read the store of each target.
-pub(super) fn ask(targets: &[Opened]) -> Vec<impl Future<Output = Result<Live, Failure>>> {
+/// What a store will have answered, asked before the files were read.
+pub(super) type Asked = Option<AbortOnDropHandle<Result<Live, StoreError>>>;
+
+/// Begins to read the store of each target, but for those that must know the names in the files.
+pub(super) fn ask(targets: &[Opened]) -> Vec<Asked> {
     let begin = |target: &Opened| {
         let reader = target.reader();
         // Whoever does not wait for it any more stops it.
-        let reading = AbortOnDropHandle::new(tokio::spawn(async move { reader.read().await }));
-        async move {
-            let live = reading
-                .await
-                .map_err(|stopped| Failure::operational(format!("reading the store: {stopped}")));
-            Ok(live??)
-        }
+        (!reader.looks_up()).then(|| AbortOnDropHandle::new(tokio::spawn(async move { reader.read().await })))
     };
     targets.iter().map(begin).collect()
 }
@@ -76,12 +75,19 @@ pub(super) fn ask(targets: &[Opened]) -> Vec<impl Future<Output = Result<Live, F
 pub(super) async fn answers(
     session: &Session,
     targets: &[Opened],
-    asked: Vec<impl Future<Output = Result<Live, Failure>>>,
+    reads: &[DesiredRead],
+    asked: Vec<Asked>,
 ) -> Result<Vec<Known>, Failure> {
     let ledger = session.ledger()?;
     let mut known = Vec::new();
-    for (target, live) in targets.iter().zip(asked) {
-        known.push(Known::new(session, target, &ledger, live.await?));
+    for ((target, read), asked) in targets.iter().zip(reads).zip(asked) {
+        let live = match asked {
+            Some(reading) => reading
+                .await
+                .map_err(|stopped| Failure::operational(format!("reading the store: {stopped}")))??,
+            None => super::plan::live(target, read, &ledger, ledger.seen(session.clock.now())).await?,
+        };
+        known.push(Known::new(session, target, &ledger, live));
     }
     Ok(known)
 }

@@ -34,6 +34,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::diagnostic::{self, Diagnostic};
+use crate::psrp;
 use args::{Cli, Command};
 use exit::Exit;
 use render::Render;
@@ -81,7 +82,7 @@ fn carry_out(cli: Cli, render: Render) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::operational(format!("starting the runtime: {error}")))?;
     let exit = runtime.block_on(async {
-        match cli.command {
+        let exit = match cli.command {
             Command::Validate(args) => validate::run(&session, &args),
             Command::Fmt(args) => fmt::run(&session, &args),
             Command::Plan(args) => plan::run(&session, &args).await,
@@ -99,7 +100,10 @@ fn carry_out(cli: Cli, render: Render) -> Result<Exit, Failure> {
             Command::Reconcile => operate::reconcile(&session).await,
             Command::Doctor(args) => doctor::run(&session, &args).await,
             Command::Schema(_) | Command::Completions(_) => Ok(Exit::Success),
-        }
+        };
+        // Sessions that an aborted call left behind count against the account until they are closed.
+        psrp::farewell(std::time::Duration::from_secs(5)).await;
+        exit
     });
     // A store's call that was aborted must not keep the process alive.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::services::{Service, announce, command, dovecot, manual, none, systemd};
+use crate::services::{Service, announce, command, dovecot, exchange, manual, none, systemd};
 use crate::settings::service::{DovecotAction, ServiceSettings};
 use crate::settings::store::{SqlValue, Sqlite, StoreSettings};
+use crate::stores::exchange as mailboxes;
 use crate::stores::sql::{self, sqlite};
 use crate::stores::{Reader, Writer};
 
@@ -13,6 +14,7 @@ use crate::stores::{Reader, Writer};
 pub(super) fn reader(settings: &StoreSettings) -> Arc<dyn Reader> {
     match settings {
         StoreSettings::Sqlite(settings) => Arc::new(sqlite::open(table(settings))),
+        StoreSettings::Exchange(settings) => Arc::new(mailboxes::open((**settings).clone())),
     }
 }
 
@@ -20,6 +22,7 @@ pub(super) fn reader(settings: &StoreSettings) -> Arc<dyn Reader> {
 pub(super) fn writer(settings: &StoreSettings) -> Arc<dyn Writer> {
     match settings {
         StoreSettings::Sqlite(settings) => Arc::new(sqlite::open(table(settings))),
+        StoreSettings::Exchange(settings) => Arc::new(mailboxes::open((**settings).clone())),
     }
 }
 
@@ -78,6 +81,7 @@ fn boxed(settings: &ServiceSettings) -> Box<dyn Service> {
                 timeout: *timeout,
             })
         }
+        ServiceSettings::Exchange(farm) => Box::new(exchange::Exchange::new((**farm).clone())),
         ServiceSettings::Manual { of, instructions } => {
             let of = of.as_deref().map(boxed);
             Box::new(manual::Manual::new(of).with_instructions(instructions.clone()))

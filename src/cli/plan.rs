@@ -10,19 +10,23 @@ use super::exit::Exit;
 use super::known::{self, Known};
 use super::reports::{self, To};
 use super::session::{Opened, Session};
+use crate::daemon::world::read_live;
 use crate::engine::event::DesiredRead;
+use crate::engine::replication;
 use crate::journal::fold::Ledger;
 use crate::model::{Live, Now};
 use crate::name::Glob;
 use crate::plan::Plan;
 use crate::report::{self, Extent, Shown};
+use crate::stores::StoreError;
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     let (targets, restored) = known::targets(session, args)?;
     // The stores answer while the files are read; whatever is wrong in the files is said first.
     let asked = if args.live.is_empty() { known::ask(&targets) } else { Vec::new() };
     let reads = session.desired(&targets)?;
-    let known = if args.live.is_empty() { known::answers(session, &targets, asked).await? } else { restored };
+    let known =
+        if args.live.is_empty() { known::answers(session, &targets, &reads, asked).await? } else { restored };
     let only = args.only.as_deref().map(Glob::new);
     let (mut plans, mut extents) = (Vec::new(), Vec::new());
     for ((target, read), known) in targets.iter().zip(&reads).zip(&known) {
@@ -56,6 +60,19 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         write(&targets, &reads, &plans, &extents, format, color, exit, out)
     })?;
     Ok(exit)
+}
+
+/// Reads one target's store as the daemon does: names that it has to look up, and doubts about what was written lately.
+pub(super) async fn live(
+    target: &Opened,
+    read: &DesiredRead,
+    ledger: &Ledger,
+    now: Now,
+) -> Result<Live, StoreError> {
+    let known = ledger.of(&target.name);
+    let mut live = read_live(&*target.reader(), Some(&read.desired), replication::known(known)).await?;
+    replication::doubt(known, &mut live, now);
+    Ok(live)
 }
 
 /// Plans one target as the daemon would, with what the journal remembers, but without writing anything down.

@@ -12,7 +12,7 @@ use super::fetch::Fetching;
 use super::signals::{Asked, Signals};
 use super::snapshot::Snapshots;
 use super::supervisor::Supervisor;
-use super::world::{Store, World, read_desired};
+use super::world::{Store, World, read_desired, read_live};
 use crate::engine::Engine;
 use crate::engine::effect::{Effect, Notice};
 use crate::engine::event::{Answer, Command, Decision, Input, ReadFailure, Ticket};
@@ -298,11 +298,13 @@ impl Driver {
                     Answer::Kept(kept.await.unwrap_or_else(|_| Err("the writer stopped".to_owned())))
                 });
             }
-            Effect::ReadLive { ticket, target } => {
+            Effect::ReadLive { ticket, target, desired, known } => {
                 let Some(reader) = self.world.targets.get(&target).map(|io| io.store.reader()) else {
                     return;
                 };
-                self.answer(ticket, async move { Answer::Live(reader.read().await) });
+                self.answer(ticket, async move {
+                    Answer::Live(read_live(&*reader, desired.as_ref(), *known).await)
+                });
             }
             Effect::Append { ticket, at, records, sync } => self.append(ticket, at, records, sync),
             Effect::Write { ticket, target, chunk } => {

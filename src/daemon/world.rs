@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex};
 
 use super::parse::Parsing;
 use super::snapshot::Schedule;
+use crate::desired::Desired;
 use crate::diagnostic::Diagnostic;
 use crate::engine::event::{DesiredRead, ReadFailure};
 use crate::journal::Journal;
 use crate::journal::entry::Record;
+use crate::model::Live;
 use crate::services::Service;
 use crate::source::{ReadProblem, Source};
-use crate::stores::{Reader, Writer};
+use crate::stores::{Reader, StoreError, Wanted, Writer};
 
 /// Everything outside the engine.
 pub struct World {
@@ -72,6 +74,19 @@ pub fn read_desired(source: &Source, parsing: &Parsing) -> Result<DesiredRead, R
         }
         Err(diagnostics) => Err(ReadFailure::Invalid(located(directory, diagnostics))),
     }
+}
+
+/// Reads a store so that the names of a desired state resolve, where the store has to look them up.
+pub async fn read_live(
+    reader: &dyn Reader,
+    desired: Option<&Desired>,
+    known: Wanted,
+) -> Result<Live, StoreError> {
+    if !reader.looks_up() {
+        return reader.read().await;
+    }
+    let names = desired.into_iter().flat_map(Desired::iter).map(|entry| entry.name.to_string()).collect();
+    reader.read_for(&Wanted { names, ..known }).await
 }
 
 /// Names the files of diagnostics so that a person can open them from where they are.

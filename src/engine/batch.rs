@@ -90,10 +90,10 @@ impl Engine {
         };
         let (target, number, changes) = (name.to_owned(), batch.number, batch.of);
         self.tell(Notice::BatchBegins { target, batch: number, changes });
-        if self.service_instances(&service).is_empty() {
-            self.before_seen(Box::new(batch), &Ok(Vec::new()), now);
-        } else {
+        if self.has_instances(&service) {
             self.emit(|ticket| Effect::Observe { ticket, service }, Activity::Batch(Box::new(batch)));
+        } else {
+            self.before_seen(Box::new(batch), &Ok(Vec::new()), now);
         }
     }
 
@@ -110,7 +110,7 @@ impl Engine {
             (Step::Outcomes(pending), answer) => {
                 self.remember(&pending, &answer);
                 let service = batch.service.clone();
-                if self.stopping.is_some() || self.service_instances(&service).is_empty() {
+                if self.stopping.is_some() || !self.has_instances(&service) {
                     self.after_seen(batch, Vec::new(), now);
                 } else {
                     batch.step = Step::After;
@@ -131,6 +131,12 @@ impl Engine {
         if self.stopping.is_some() {
             // Nothing is written down or sent yet, and after the signal nothing begins.
             return self.end_turn(&batch.target);
+        }
+        if let Err(error) = seen
+            && self.service_instances(&batch.service).is_empty()
+        {
+            // Nobody knows what would owe a restart, so there is no write that could owe one.
+            return self.service_unfound(&batch.target, error, now);
         }
         let seen = seen.as_deref().unwrap_or_default();
         let mut instances: Vec<Owing> = self

@@ -11,6 +11,7 @@ use crate::journal::entry::{Proof, Record};
 use crate::model::{AccountId, Digest, Outcome};
 use crate::plan::{Change, Plan};
 use crate::services::Instance;
+use crate::stores::Wanted;
 
 /// Something to be done. All but [`Effect::Tell`] and [`Effect::Reply`] are answered with their ticket.
 #[derive(Clone, Debug)]
@@ -39,6 +40,10 @@ pub enum Effect {
         ticket: Ticket,
         /// Whose.
         target: String,
+        /// Whose names are to resolve.
+        desired: Option<Desired>,
+        /// What is remembered of the store: which account a folded name meant at first, and who answered.
+        known: Box<Wanted>,
     },
     /// Show a plan and ask what shall become of it.
     Present {

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::turn::Step;
-use super::{Activity, Engine, Goal, Target};
+use super::{Activity, Engine, Goal, Target, replication};
 use crate::engine::effect::Effect;
 use crate::model::{Live, Now, Outcome};
 use crate::plan::{Change, Note, Plan};
@@ -43,8 +43,13 @@ impl Engine {
         {
             self.planned(&name, plan, live, now);
         } else {
+            let desired = self.targets.get(&name).and_then(|target| target.good.clone());
+            let known = Box::new(replication::known(self.ledger.of(&name)));
             let target = name.clone();
-            self.emit(|ticket| Effect::ReadLive { ticket, target }, Activity::Turn(name, Step::Live));
+            self.emit(
+                |ticket| Effect::ReadLive { ticket, target, desired, known },
+                Activity::Turn(name, Step::Live),
+            );
         }
     }
 }

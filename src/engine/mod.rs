@@ -11,6 +11,7 @@ pub mod event;
 mod expiry;
 mod known;
 mod operator;
+pub mod replication;
 pub mod retry;
 mod service;
 mod settle;

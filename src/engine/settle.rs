@@ -59,6 +59,13 @@ impl Engine {
         self.services.get(key).map(|service| service.profile.instances.clone()).unwrap_or_default()
     }
 
+    /// Tells whether a service has instances, known already or found by looking.
+    pub(super) fn has_instances(&self, key: &str) -> bool {
+        self.services.get(key).is_some_and(|service| {
+            !service.profile.instances.is_empty() || service.profile.action != Action::None
+        })
+    }
+
     /// A chunk was sent to the store behind this service.
     pub(super) fn wrote(&mut self, key: &str, now: Now) {
         let owing: Vec<Instance> = self.ledger.debts(key).iter().map(|debt| debt.instance.clone()).collect();

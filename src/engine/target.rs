@@ -56,6 +56,8 @@ pub(super) struct Target {
     pub(super) turns: u32,
     pub(super) finished: bool,
     pub(super) declined: bool,
+    /// Which directory servers answered last, of a store that keeps to them.
+    pub(super) servers: Option<BTreeMap<String, String>>,
 }
 
 impl Target {
@@ -90,6 +92,7 @@ impl Target {
             turns: 0,
             finished: !reads,
             declined: false,
+            servers: None,
         }
     }
 

@@ -4,6 +4,7 @@
 mod debts;
 mod known;
 mod turns;
+mod unfound;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -8,12 +8,13 @@ use super::event::{Answer, Decision, DesiredRead, ReadFailure};
 use super::expiry;
 use super::retry::Backoff;
 use super::window::Kind;
-use super::{Activity, Engine, Goal, PendingRecords};
+use super::{Activity, Engine, Goal, PendingRecords, replication};
 use crate::desired::Desired;
 use crate::journal::entry::Record;
-use crate::model::{Live, Now};
+use crate::model::{Fault, Live, Now};
 use crate::name::fold;
 use crate::plan::{self, Change, Plan, Planned};
+use crate::services::ServiceError;
 use crate::stores::StoreError;
 
 /// How often a goal that ends looks at files that keep moving, and how often it plans again.
@@ -224,12 +225,21 @@ impl Engine {
     }
 
     fn live_failed(&mut self, name: &str, error: &StoreError, now: Now) {
-        let why = match &error.help {
-            Some(help) => format!("{error}; {help}"),
-            None => error.to_string(),
+        self.cannot_go_on(name, &error.what, error.help.as_deref(), &error.fault, now);
+    }
+
+    /// The instances of a service could not be found, and without them no batch begins.
+    pub(super) fn service_unfound(&mut self, name: &str, error: &ServiceError, now: Now) {
+        self.cannot_go_on(name, &error.what, error.help.as_deref(), &error.fault, now);
+    }
+
+    fn cannot_go_on(&mut self, name: &str, what: &str, help: Option<&str>, fault: &Fault, now: Now) {
+        let why = match help {
+            Some(help) => format!("{what}; {help}"),
+            None => what.to_owned(),
         };
-        let asked = match error.fault {
-            crate::model::Fault::Transient { retry_after } => retry_after,
+        let asked = match fault {
+            Fault::Transient { retry_after } => *retry_after,
             _ => None,
         };
         let jitter = self.jitter.draw();
@@ -247,11 +257,18 @@ impl Engine {
         self.end_turn(name);
     }
 
-    fn live_read(&mut self, name: &str, live: Arc<Live>, now: Now) {
+    fn live_read(&mut self, name: &str, mut live: Arc<Live>, now: Now) {
+        let settles = live
+            .servers()
+            .is_some()
+            .then(|| replication::doubt(self.ledger.of(name), Arc::make_mut(&mut live), now))
+            .flatten();
         let Some(target) = self.targets.get_mut(name) else { return };
         let back = target.store.take().is_some();
         target.forced = false;
-        target.next_refresh = Some(now.mono + target.policy.refresh);
+        target.next_refresh =
+            Some(now.mono + settles.map_or(target.policy.refresh, |wait| wait.min(target.policy.refresh)));
+        target.servers = live.servers().map(|servers| servers.by_domain.clone());
         let Some(made) = self.make_plan(name, &live, now) else { return self.end_turn(name) };
         if back {
             self.tell(Notice::StoreBack { target: name.to_owned() });
@@ -392,6 +409,8 @@ impl Engine {
     fn what_was_learnt(&self, name: &str, plan: &Plan, acts: bool) -> Vec<Record> {
         let ledger = self.ledger.of(name);
         let mut records = Vec::new();
+        let servers = self.targets.get(name).and_then(|target| target.servers.as_ref());
+        records.extend(replication::pinned(name, ledger, servers));
         if !plan.bind.is_empty() {
             records.push(Record::Bind { target: name.to_owned(), names: plan.bind.clone() });
         }

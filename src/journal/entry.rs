@@ -75,6 +75,13 @@ pub enum Record {
         /// Folded names.
         names: Vec<String>,
     },
+    /// Other directory servers answered than before, so what was written lately may not have reached them.
+    Pinned {
+        /// The target.
+        target: String,
+        /// Domains, and the server of each.
+        servers: Vec<(String, String)>,
+    },
     /// How many accounts the store listed.
     Counted {
         /// The target.

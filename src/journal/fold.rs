@@ -1,5 +1,7 @@
 //! The fold: what all records add up to. Recovery is nothing else, so a crash needs no code of its own.
 
+mod servers;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -56,6 +58,15 @@ pub struct TargetLedger {
     pub contact: bool,
     /// The last batch that ended.
     pub last_batch: Option<BatchSummary>,
+    /// Which directory server answers for each domain, of a store that keeps to one.
+    #[serde(default)]
+    pub servers: BTreeMap<String, String>,
+    /// What was written on these servers lately.
+    #[serde(default)]
+    pub written: BTreeMap<AccountId, (Timestamp, Access)>,
+    /// What was written lately on servers that do not answer any more.
+    #[serde(default)]
+    pub elsewhere: BTreeMap<AccountId, (Timestamp, Access)>,
     /// The policy under which the last plan was made true.
     #[serde(default)]
     pub rules: Option<Rules>,
@@ -227,6 +238,7 @@ impl Ledger {
             }
             Record::Policy { target, rules, .. } => self.target(target).rules = Some(rules.clone()),
             Record::Warned { target, entries } => self.target(target).warned.clone_from(entries),
+            Record::Pinned { target, servers } => self.target(target).pin(at, servers),
             Record::Counted { target, counts } => self.target(target).counts = Some(*counts),
             Record::Approved { target, approval } => {
                 let target = self.target(target);
@@ -408,6 +420,9 @@ impl Ledger {
             Outcome::Missing | Outcome::NotApplied(_) | Outcome::Unknown => open.failed += 1,
         }
         let target = self.targets.entry(open.target.clone()).or_default();
+        if matches!(outcome, Outcome::Done | Outcome::Unknown) {
+            target.wrote(at, account, to);
+        }
         if matches!(outcome, Outcome::Done | Outcome::Already) {
             let pair = (account.clone(), to);
             for approval in &mut target.approvals {
@@ -421,6 +436,9 @@ impl Ledger {
 
     fn end(&mut self, at: Timestamp, seen: &[Observed], void: bool) {
         let Some(open) = self.open.take() else { return };
+        if let Some(target) = self.targets.get_mut(&open.target) {
+            target.forget(at);
+        }
         let service = self.services.entry(open.service).or_default();
         if void {
             service.debts = open.before;

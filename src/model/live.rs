@@ -6,9 +6,11 @@
 mod build;
 mod set;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hint::black_box;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use super::{Access, Account, AccountId, State};
 use crate::name::{Hashed, Index, TOGETHER, same};
@@ -37,6 +39,17 @@ pub struct Live {
     order: OnceLock<Box<[u32]>>,
     /// Whether they came in that order.
     in_order: bool,
+    /// Which directory server answered for each domain, and how long a write takes to reach the others.
+    servers: Option<Box<Servers>>,
+}
+
+/// Directory servers of a store that keeps to one for each domain, because a write reaches the others later.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Servers {
+    /// The one that answered, by domain.
+    pub by_domain: BTreeMap<String, String>,
+    /// How long a write takes to reach the others at the most.
+    pub replication: Duration,
 }
 
 /// Every state that needs no words, by its byte.
@@ -142,6 +155,29 @@ impl Live {
     /// sorts what he finds.
     pub fn unordered(&self) -> impl ExactSizeIterator<Item = AccountRef<'_>> + Clone {
         (0..self.count()).map(|position| self.at(position))
+    }
+
+    /// Says which directory servers answered.
+    #[must_use]
+    pub fn answered_by(mut self, servers: Servers) -> Self {
+        self.servers = Some(Box::new(servers));
+        self
+    }
+
+    /// Returns which directory servers answered, of a store that keeps to one for each domain.
+    pub fn servers(&self) -> Option<&Servers> {
+        self.servers.as_deref()
+    }
+
+    /// Makes an account unreadable for now, although the store said something.
+    pub fn doubt(&mut self, id: &AccountId, why: impl Into<String>) {
+        let Some(position) = self.get(id).map(|account| account.position) else { return };
+        self.states[position as usize] = UNREADABLE;
+        let why = State::Unreadable(why.into());
+        match self.unreadable.binary_search_by_key(&position, |(position, _)| *position) {
+            Ok(at) => self.unreadable[at].1 = why,
+            Err(at) => self.unreadable.insert(at, (position, why)),
+        }
     }
 
     /// Returns how many accounts the store listed.

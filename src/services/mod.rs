@@ -1,6 +1,7 @@
 //! Services: what must learn that access changed. A service knows [`crate::model`] only.
 //!
 //! * [`command`], [`systemd`], [`dovecot`]: restart something on this machine, or do less where less suffices.
+//! * [`exchange`]: restarts two services on every server of an Exchange organisation.
 //! * [`manual`]: a person does it. [`none`]: nothing has to be done. [`announce`]: a line in the log.
 //! * `process`, `proc`: running other programs, and looking at processes.
 //!
@@ -12,6 +13,7 @@
 pub mod announce;
 pub mod command;
 pub mod dovecot;
+pub mod exchange;
 pub mod manual;
 pub mod none;
 mod proc;

@@ -14,7 +14,9 @@ use super::piece::{Fields, Piece, doubled, from};
 use super::policy::{self, set, too_early};
 use super::problems::{Problems, shown};
 use super::written::{self, Node, Value};
-use super::{LogFormat, Settings, SnapshotFile, Target, Watch, codes, schema, service, source, store};
+use super::{
+    LogFormat, ServiceSettings, Settings, SnapshotFile, Target, Watch, codes, schema, service, source, store,
+};
 use crate::diagnostic::Diagnostic;
 use crate::model::Digest;
 
@@ -223,8 +225,25 @@ fn target(of: Piece<'_>, base: &Path, timezone: &TimeZone, problems: &mut Proble
     let service = fields.need("service", help, problems);
     let source = desired.and_then(|field| source::read(field, base, problems));
     let settings = store.and_then(|field| store::read(field, base, problems));
-    let service = service.and_then(|field| service::read(field, base, problems));
-    let rules = policy::read(fields, timezone, problems);
+    let organisation = settings.as_ref().and_then(|store| store.organisation());
+    let service_field = service;
+    let service = service.and_then(|field| service::read(field, organisation, base, problems));
+    if let (Some(field), Some(true), None) =
+        (service_field, service.as_ref().map(ServiceSettings::needs_windows), fields.get("windows"))
+    {
+        problems
+            .error(
+                codes::NO_WINDOW,
+                field.key,
+                "Exchange without `windows`: when may its services be restarted?",
+            )
+            .help("write `windows: [{allow: restarts, at: \"22:00-02:00\"}]`, or `windows: always`");
+    }
+    let mut rules = policy::read(fields, timezone, problems);
+    if let Some(settings) = &settings {
+        rules.protected.extend(settings.never());
+        set(&mut rules.refresh, settings.refresh().filter(|_| fields.get("refresh").is_none()));
+    }
     let snapshot = fields.get("snapshot").map(|field| (field, snapshot(field, base, problems)));
     let mut target = Target::new(of.name, source?, settings?, service?, rules, timezone);
     let snapshot_at = snapshot.as_ref().map(|(field, _)| field.node.at);

@@ -77,7 +77,7 @@ pub(super) static TARGET: &[Field] = &[
     ),
     needed("store", Shape::Tagged(STORES), "The live mail system."),
     needed("service", Shape::Tagged(SERVICES), "What must learn that access changed."),
-    field("refresh", Shape::Duration, "How often the store is read again. Default: 60s"),
+    field("refresh", Shape::Duration, "How often the store is read again. Default: 60s, Exchange 1h"),
     field(
         "unlisted",
         Shape::Words(&["keep", "disable"]),
@@ -140,7 +140,7 @@ pub(super) static VERIFY: &[Field] =
     &[needed("allowed_signers", Shape::Text, "File of allowed signers, as ssh-keygen(1) reads it.")];
 
 /// The stores that are built in.
-pub(super) static STORES: &[(&str, &[Field])] = &[("sqlite", SQLITE)];
+pub(super) static STORES: &[(&str, &[Field])] = &[("exchange", EXCHANGE), ("sqlite", SQLITE)];
 
 pub(super) static SQLITE: &[Field] = &[
     TYPE,
@@ -182,14 +182,19 @@ pub(super) static SERVICES: &[(&str, &[Field])] = &[
     ("announce", ANNOUNCE),
     ("command", COMMAND_SERVICE),
     ("dovecot", DOVECOT),
+    ("exchange", EXCHANGE_SERVICE),
     ("manual", MANUAL),
     ("none", NONE),
     ("systemd", SYSTEMD),
 ];
 
 /// The services that a person can restart.
-static RESTARTABLE: &[(&str, &[Field])] =
-    &[("command", COMMAND_SERVICE), ("dovecot", DOVECOT), ("systemd", SYSTEMD)];
+static RESTARTABLE: &[(&str, &[Field])] = &[
+    ("command", COMMAND_SERVICE),
+    ("dovecot", DOVECOT),
+    ("exchange", EXCHANGE_SERVICE),
+    ("systemd", SYSTEMD),
+];
 
 pub(super) static ANNOUNCE: &[Field] =
     &[TYPE, field("service", Shape::Text, "The name in the line that says what would happen. Default: POP3")];
@@ -217,6 +222,135 @@ pub(super) static DOVECOT: &[Field] = &[
     field("config", Shape::Text, "Dovecot's configuration file. Default: Dovecot's own"),
     field("doveadm", Shape::Text, "The program doveadm. Default: doveadm"),
     field("timeout", Shape::Duration, "How long each call of doveadm may take. Default: 30s"),
+];
+
+const AUTH: Field = field(
+    "auth",
+    Shape::Words(&["kerberos", "basic"]),
+    "How popgate shows who it is: `kerberos`, or `basic` over TLS. Default: kerberos",
+);
+const USERNAME: Field = field(
+    "username",
+    Shape::Text,
+    "The account, such as svc-popgate@CONTOSO.EXAMPLE. Needed with `auth: basic`. Default: that of the keytab or ticket",
+);
+const PASSWORD: Field = field("password", WAY, "Where its password is found.");
+const KEYTAB: Field =
+    field("keytab", Shape::Text, "The file with its Kerberos keys. Default: a ticket that is there");
+const SERVICE_HOST: Field = field(
+    "service_host",
+    Shape::Text,
+    "The host in the Kerberos name of the service. Default: that of the URL",
+);
+const CA_FILE: Field =
+    field("ca_file", Shape::Text, "Authorities to trust, in PEM. Default: those of this machine");
+const PIN: Field = field(
+    "pin",
+    Shape::Any(&[Shape::Text, Shape::List(&Shape::Text, 1)]),
+    "SHA-256 of the certificate, or of its public key, that is trusted.",
+);
+const WAY: Shape = Shape::Object(SECRET);
+const PORT: Shape = Shape::Any(&[Shape::Integer(1, 65_535), Shape::Words(&["off"])]);
+
+pub(super) static EXCHANGE: &[Field] = &[
+    TYPE,
+    needed(
+        "url",
+        Shape::Text,
+        "The endpoint of a server or a farm, such as https://ex01.contoso.example/PowerShell/.",
+    ),
+    field("configuration", Shape::Text, "Its configuration. Default: Microsoft.Exchange"),
+    AUTH,
+    USERNAME,
+    PASSWORD,
+    KEYTAB,
+    SERVICE_HOST,
+    CA_FILE,
+    PIN,
+    field(
+        "scope",
+        Shape::Text,
+        "Which mailboxes: `domain`, `forest`, or those below a unit such as contoso.example/Users. Default: domain",
+    ),
+    field("sessions", Shape::Integer(1, 16), "How many sessions write at once. Default: 4"),
+    field("timeout", Shape::Duration, "How long a read, or one pipeline of writes, may take. Default: 1h"),
+    field(
+        "look_ups",
+        Shape::Integer(0, 10_000),
+        "How many names that are no address may be looked up one by one in a read. Default: 200",
+    ),
+    field(
+        "replication_wait",
+        Shape::Duration,
+        "How long a write may take to reach every domain controller. Default: 15m",
+    ),
+];
+
+pub(super) static EXCHANGE_SERVICE: &[Field] = &[
+    TYPE,
+    needed(
+        "servers",
+        Shape::Any(&[
+            Shape::Words(&["auto"]),
+            Shape::List(&Shape::Any(&[Shape::Text, Shape::Object(SERVER)]), 1),
+        ]),
+        "The servers: `auto` for all that Exchange names but Edge servers, or a list.",
+    ),
+    field(
+        "url",
+        Shape::Text,
+        "The endpoint of each server, with `{server}` for its name. Default: https://{server}:5986/wsman",
+    ),
+    field(
+        "configuration",
+        Shape::Text,
+        "Its configuration, such as that of a JEA endpoint. Default: Microsoft.PowerShell",
+    ),
+    field(
+        "auth",
+        Shape::Words(&["kerberos", "basic"]),
+        "How popgate shows who it is: `kerberos`, or `basic` over TLS. Default: the account of the store, if no other is \
+         written",
+    ),
+    USERNAME,
+    PASSWORD,
+    KEYTAB,
+    SERVICE_HOST,
+    CA_FILE,
+    PIN,
+    field(
+        "organisation",
+        Shape::Object(ORGANISATION),
+        "Where Exchange is asked for its servers and their components. Default: the store",
+    ),
+    field("pop3", Shape::Object(POP3), "What must greet after a restart."),
+    field("timeout", Shape::Duration, "How long the restart of one service may take. Default: 180s"),
+    field("ready", Shape::Duration, "How long a server may take to greet again. Default: 120s"),
+];
+
+pub(super) static SERVER: &[Field] = &[
+    needed("name", Shape::Text, "Its name, as Exchange knows it."),
+    field("host", Shape::Text, "Its host. Default: that of the URL, or the name"),
+    field("url", Shape::Text, "Its own endpoint. Default: made of the name"),
+];
+
+pub(super) static ORGANISATION: &[Field] = &[
+    needed("url", Shape::Text, "The endpoint, such as https://ex01.contoso.example/PowerShell/."),
+    AUTH,
+    USERNAME,
+    PASSWORD,
+    KEYTAB,
+    SERVICE_HOST,
+    CA_FILE,
+    PIN,
+];
+
+pub(super) static POP3: &[Field] = &[
+    field("plain", PORT, "The port without TLS, or `off`. Default: 110"),
+    field("tls", PORT, "The port with TLS, or `off`. Default: 995"),
+    field("tls_name", Shape::Text, "The name in the certificate. Default: the server's host"),
+    CA_FILE,
+    PIN,
 ];
 
 pub(super) static MANUAL: &[Field] = &[

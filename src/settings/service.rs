@@ -9,16 +9,14 @@ use serde_json::json;
 use super::codes;
 use super::piece::{Fields, Piece, from, program};
 use super::problems::{Problems, shown};
-use super::schema;
 use super::store::variant;
+use super::{farm, schema};
 use crate::plan::policy::{Action, Profile};
-
-/// The services that are planned, so that their names are no typing errors.
-const PLANNED: &[&str] = &["exchange"];
+use crate::psrp::Endpoint;
+use crate::services::exchange::{Farm, Servers};
 
 /// Which service, and how to make it learn of a change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServiceSettings {
     /// Nothing happens but a line that says what would.
     Announce {
@@ -45,9 +43,11 @@ pub enum ServiceSettings {
         /// How long each call may take.
         timeout: Duration,
     },
+    /// The POP3 services of Exchange's servers.
+    Exchange(Box<Farm>),
     /// A person does it; popgate says what to do and waits for proof.
     Manual {
-        /// The service that the person restarts, if popgate can see it: `Command`, `Dovecot` or `Systemd`.
+        /// The service that the person restarts, if popgate can see it: `Command`, `Dovecot`, `Exchange` or `Systemd`.
         of: Option<Box<Self>>,
         /// What the person is told, line by line.
         instructions: Option<Vec<String>>,
@@ -89,6 +89,7 @@ impl ServiceSettings {
             Self::Command { name: Some(name), .. } => name.clone(),
             Self::Command { restart, .. } => restart.first().cloned().unwrap_or_default(),
             Self::Dovecot { .. } => "dovecot".to_owned(),
+            Self::Exchange(_) => "Exchange POP3".to_owned(),
             Self::Manual { of: Some(of), .. } => of.name(),
             Self::Manual { of: None, .. } => "manual".to_owned(),
             Self::None => "none".to_owned(),
@@ -103,9 +104,20 @@ impl ServiceSettings {
             Self::Command { .. } => Action::Command,
             Self::Dovecot { action: DovecotAction::FlushAndEndSessions, .. } => Action::FlushAndEndSessions,
             Self::Dovecot { action: DovecotAction::Reload, .. } => Action::Reload,
-            Self::Dovecot { action: DovecotAction::Restart, .. } | Self::Systemd { .. } => Action::Restart,
+            Self::Dovecot { action: DovecotAction::Restart, .. }
+            | Self::Exchange(_)
+            | Self::Systemd { .. } => Action::Restart,
             Self::Manual { .. } => Action::Manual,
             Self::None => Action::None,
+        }
+    }
+
+    /// Tells whether a restart disturbs so many that the settings have to say when it may be.
+    pub(super) fn needs_windows(&self) -> bool {
+        match self {
+            Self::Exchange(_) => true,
+            Self::Manual { of: Some(of), .. } => of.needs_windows(),
+            _ => false,
         }
     }
 
@@ -120,6 +132,13 @@ impl ServiceSettings {
             Self::Command { restart, .. } => json!({ "type": "command", "restart": restart }),
             Self::Dovecot { action, config, doveadm, .. } => {
                 json!({ "type": "dovecot", "action": action, "config": config, "doveadm": doveadm })
+            }
+            Self::Exchange(farm) => {
+                let servers: Vec<_> = match &farm.servers {
+                    Servers::Auto => vec!["auto"],
+                    Servers::Listed(servers) => servers.iter().map(|server| server.name.as_str()).collect(),
+                };
+                json!({ "type": "exchange", "organisation": farm.organisation.url, "servers": servers })
             }
             Self::Manual { of, instructions } => {
                 json!({ "type": "manual", "of": of.as_ref().map(|of| of.identity()), "instructions": instructions })
@@ -136,10 +155,15 @@ impl Default for ServiceSettings {
     }
 }
 
-/// Reads `service`.
-pub(super) fn read(of: Piece<'_>, base: &Path, problems: &mut Problems<'_>) -> Option<ServiceSettings> {
+/// Reads `service`. `organisation` is the endpoint of the target's store, if that is Exchange.
+pub(super) fn read(
+    of: Piece<'_>,
+    organisation: Option<&Endpoint>,
+    base: &Path,
+    problems: &mut Problems<'_>,
+) -> Option<ServiceSettings> {
     let built_in = schema::SERVICES.iter().map(|(name, _)| *name);
-    match variant(of, built_in, PLANNED, base, problems)? {
+    match variant(of, built_in, &[], base, problems)? {
         "announce" => {
             let fields = Fields::open(of, schema::ANNOUNCE, problems)?;
             let Some(service) = fields.get("service") else { return Some(ServiceSettings::default()) };
@@ -147,7 +171,12 @@ pub(super) fn read(of: Piece<'_>, base: &Path, problems: &mut Problems<'_>) -> O
         }
         "command" => command(Fields::open(of, schema::COMMAND_SERVICE, problems)?, base, problems),
         "dovecot" => Some(dovecot(Fields::open(of, schema::DOVECOT, problems)?, base, problems)),
-        "manual" => Some(manual(Fields::open(of, schema::MANUAL, problems)?, base, problems)),
+        "exchange" => {
+            let fields = Fields::open(of, schema::EXCHANGE_SERVICE, problems)?;
+            farm::read(fields, organisation, base, problems)
+                .map(|farm| ServiceSettings::Exchange(Box::new(farm)))
+        }
+        "manual" => Some(manual(Fields::open(of, schema::MANUAL, problems)?, organisation, base, problems)),
         "none" => Fields::open(of, schema::NONE, problems).map(|_| ServiceSettings::None),
         "systemd" => systemd(Fields::open(of, schema::SYSTEMD, problems)?, problems),
         // `variant` returns only what is built in.
@@ -197,9 +226,14 @@ fn dovecot(fields: Fields<'_>, base: &Path, problems: &mut Problems<'_>) -> Serv
     }
 }
 
-fn manual(fields: Fields<'_>, base: &Path, problems: &mut Problems<'_>) -> ServiceSettings {
+fn manual(
+    fields: Fields<'_>,
+    organisation: Option<&Endpoint>,
+    base: &Path,
+    problems: &mut Problems<'_>,
+) -> ServiceSettings {
     let of = fields.get("of").and_then(|field| {
-        let service = read(field, base, problems)?;
+        let service = read(field, organisation, base, problems)?;
         if let ServiceSettings::Announce { .. } | ServiceSettings::Manual { .. } | ServiceSettings::None =
             service
         {
@@ -209,7 +243,7 @@ fn manual(fields: Fields<'_>, base: &Path, problems: &mut Problems<'_>) -> Servi
                     field.node.at,
                     "a manual service of something that popgate never restarts",
                 )
-                .help("`of` names what the person restarts: `command`, `dovecot` or `systemd`");
+                .help("`of` names what the person restarts: `command`, `dovecot`, `exchange` or `systemd`");
             return None;
         }
         Some(Box::new(service))

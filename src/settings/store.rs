@@ -5,23 +5,30 @@ use std::time::Duration;
 
 use super::codes;
 use super::nearest::{choice, nearest};
+use super::organisation;
 use super::piece::{Fields, Piece, from};
 use super::problems::{Problems, shown};
 use super::schema;
 use super::written::{Node, Value};
+use crate::name::Glob;
 use crate::plan::policy::Missing;
+use crate::psrp::Endpoint;
+use crate::stores::exchange::Organisation;
 
 /// How long a store waits for another writer, unless the settings say otherwise.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The stores that are planned, so that their names are no typing errors.
-const PLANNED: &[&str] = &["exchange", "exchange_online", "ldap", "mysql", "postgresql"];
+const PLANNED: &[&str] = &["exchange_online", "ldap", "mysql", "postgresql"];
 
 /// Which store, and how to reach it.
+#[expect(clippy::large_enum_variant, reason = "there is one for each target, made once")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreSettings {
     /// A table in an `SQLite` database.
     Sqlite(Sqlite),
+    /// An Exchange organisation.
+    Exchange(Box<Organisation>),
 }
 
 /// A table in an `SQLite` database.
@@ -67,6 +74,7 @@ impl StoreSettings {
     pub fn is_own(&self) -> bool {
         match self {
             Self::Sqlite(sqlite) => sqlite.create,
+            Self::Exchange(_) => false,
         }
     }
 
@@ -74,13 +82,42 @@ impl StoreSettings {
     pub fn missing(&self) -> Missing {
         match self {
             Self::Sqlite(sqlite) => sqlite.missing,
+            Self::Exchange(_) => Missing::Report,
+        }
+    }
+
+    /// Returns the endpoint of the organisation, if the store is Exchange.
+    pub(super) fn organisation(&self) -> Option<&Endpoint> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Exchange(organisation) => Some(&organisation.endpoint),
+        }
+    }
+
+    /// Returns the accounts that are never written, whatever the settings say.
+    pub(super) fn never(&self) -> Vec<Glob> {
+        match self {
+            Self::Sqlite(_) => Vec::new(),
+            Self::Exchange(exchange) => organisation::never(exchange),
+        }
+    }
+
+    /// Returns how often the store is read again, unless the settings say otherwise.
+    pub(super) fn refresh(&self) -> Option<Duration> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Exchange(_) => Some(organisation::REFRESH),
         }
     }
 
     /// Tells whether two targets with these stores could write the same access of the same account. `real` turns a
     /// path into one that can be compared.
     pub(super) fn overlaps(&self, other: &Self, real: &dyn Fn(&Path) -> PathBuf) -> bool {
-        let (Self::Sqlite(a), Self::Sqlite(b)) = (self, other);
+        let (a, b) = match (self, other) {
+            (Self::Sqlite(a), Self::Sqlite(b)) => (a, b),
+            (Self::Exchange(a), Self::Exchange(b)) => return organisation::overlap(a, b),
+            (Self::Sqlite(_), Self::Exchange(_)) | (Self::Exchange(_), Self::Sqlite(_)) => return false,
+        };
         // Two different conditions may well divide a table between two targets.
         let divided = a.filter.is_some() && b.filter.is_some() && a.filter != b.filter;
         let same_column = a.columns.iter().any(|column| b.columns.iter().any(|other| same(column, other)));
@@ -118,6 +155,11 @@ pub(super) fn read(of: Piece<'_>, base: &Path, problems: &mut Problems<'_>) -> O
     match variant(of, schema::STORES.iter().map(|(name, _)| *name), PLANNED, base, problems)? {
         "sqlite" => {
             sqlite(Fields::open(of, schema::SQLITE, problems)?, base, problems).map(StoreSettings::Sqlite)
+        }
+        "exchange" => {
+            let fields = Fields::open(of, schema::EXCHANGE, problems)?;
+            let read = organisation::read(fields, base, problems)?;
+            Some(StoreSettings::Exchange(Box::new(read)))
         }
         // `variant` returns only what is built in.
         _ => None,

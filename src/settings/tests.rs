@@ -4,8 +4,10 @@ mod bad_files;
 mod bad_rules;
 mod bad_services;
 mod bad_stores;
+mod farm;
 mod good;
 mod on_disk;
+mod organisation;
 mod robust;
 mod schema;
 

@@ -1,11 +1,14 @@
 //! Stores: live mail systems that know who may use POP3. A store knows [`crate::model`] and [`Change`] only.
 
+pub mod exchange;
 pub mod memory;
 pub mod sql;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
-use crate::model::{Fault, Finding, Live, Outcome};
+use crate::model::{AccountId, Fault, Finding, Live, Outcome};
 use crate::plan::Change;
 
 /// A store that can be read. Commands that only read hold this type and so cannot write.
@@ -17,13 +20,36 @@ pub trait Reader: Send + Sync {
     /// Reads every account. A partial answer is an error: what was not read must never look absent.
     async fn read(&self) -> Result<Live, StoreError>;
 
+    /// Reads every account, and sees to it that these names resolve if they mean anything: a store may have names that a
+    /// whole read does not show, and looks those up one by one.
+    async fn read_for(&self, wanted: &Wanted) -> Result<Live, StoreError> {
+        let _ = wanted;
+        self.read().await
+    }
+
     /// Looks at reachability, permissions and shape without changing anything.
     async fn preflight(&self) -> Vec<Finding>;
+
+    /// Tells whether [`read_for`](Self::read_for) does more than [`read`](Self::read).
+    fn looks_up(&self) -> bool {
+        false
+    }
 
     /// Returns the name of the account that popgate itself signs in as, which is never written.
     fn own_account(&self) -> Option<String> {
         None
     }
+}
+
+/// What a read is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The names of the desired state.
+    pub names: Vec<String>,
+    /// Which account a folded name meant when it was first resolved.
+    pub bindings: BTreeMap<String, AccountId>,
+    /// Which directory server answered for each domain.
+    pub controllers: BTreeMap<String, String>,
 }
 
 /// A store that can be written.

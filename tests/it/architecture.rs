@@ -60,6 +60,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "services::Observed",
             "services::ServiceError",
             "stores::StoreError",
+            "stores::Wanted",
         ],
     ),
     (
@@ -69,8 +70,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("source", &["desired", "diagnostic", "model", "secret"]),
     ("secret", &["diagnostic", "model"]),
     ("replace", &[]),
-    ("stores", &["model", "name", "plan::Cause", "plan::Change", "plan::policy", "secret"]),
-    ("services", &["diagnostic::is_invisible", "model", "name", "plan::policy", "secret"]),
+    ("tls", &[]),
+    ("psrp", &["secret", "tls"]),
+    ("stores", &["model", "name", "plan::Cause", "plan::Change", "plan::policy", "psrp", "secret", "tls"]),
+    ("services", &["diagnostic::is_invisible", "model", "name", "plan::policy", "psrp", "secret", "tls"]),
     (
         "settings",
         &[
@@ -80,9 +83,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "model",
             "name",
             "plan",
+            "psrp",
             "secret",
             "services",
             "stores",
+            "tls",
             "yaml",
         ],
     ),
@@ -119,6 +124,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "model",
             "name",
             "plan",
+            "psrp",
             "replace",
             "report",
             "secret",
@@ -133,8 +139,25 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// The modules that know no clock, no file, no socket and no environment.
-const PURE: &[&str] =
-    &["model", "name", "diagnostic", "yaml", "desired", "plan", "journal", "engine", "report"];
+const PURE: &[&str] = &[
+    "model",
+    "name",
+    "diagnostic",
+    "yaml",
+    "desired",
+    "plan",
+    "journal",
+    "engine",
+    "report",
+    "psrp::clixml",
+    "psrp::conversation",
+    "psrp::fragment",
+    "psrp::message",
+    "psrp::record",
+    "psrp::value",
+    "psrp::wsman",
+    "psrp::xml",
+];
 
 /// The parts of pure modules that do touch the disk.
 const NOT_PURE: &[&str] = &["journal::keep", "journal::lock", "journal::read", "journal::segment"];
@@ -143,7 +166,9 @@ const NOT_PURE: &[&str] = &["journal::keep", "journal::lock", "journal::read", "
 const OUTSIDE: &[&str] = &[
     "indicatif",
     "notify",
+    "reqwest",
     "rusqlite",
+    "rustls",
     "std::*",
     "std::env",
     "std::fs",

@@ -27,6 +27,11 @@ pub(crate) trait World: Send + Sync {
     /// Returns everything that the system holds of each account, also what popgate has no business with.
     async fn dump(&self) -> BTreeMap<String, String>;
 
+    /// The id under which the store knows the account of this name, whether or not it is there.
+    fn id(&self, name: &str) -> AccountId {
+        AccountId::new(name)
+    }
+
     /// Whether an account holds several flags, which can disagree.
     fn mixes(&self) -> bool;
 
@@ -71,7 +76,8 @@ async fn what_is_written_is_read_back_and_a_second_apply_finds_nothing(world: &i
     assert_eq!(apply(world, &wanted).await, []);
     // The same changes sent again, as after a crash.
     let before = world.dump().await;
-    let again = [change("a@x", State::Is(Enabled), Disabled), change("b@x", State::Is(Disabled), Enabled)];
+    let again =
+        [of(world, "a@x", State::Is(Enabled), Disabled), of(world, "b@x", State::Is(Disabled), Enabled)];
     assert_eq!(world.store().write(&again).await, [Outcome::Already, Outcome::Already]);
     assert_eq!(world.dump().await, before);
 }
@@ -79,11 +85,11 @@ async fn what_is_written_is_read_back_and_a_second_apply_finds_nothing(world: &i
 async fn outcomes_come_in_the_order_of_the_changes(world: &impl World) {
     put(world, [("a@x", Enabled), ("b@x", Disabled), ("d@x", Disabled), ("e@x", Enabled)]).await;
     let changes = [
-        change("e@x", State::Is(Enabled), Disabled),
-        change("b@x", State::Is(Enabled), Disabled),
-        change("c@x", State::Is(Enabled), Disabled),
-        change("a@x", State::Is(Enabled), Disabled),
-        change("d@x", State::Is(Disabled), Enabled),
+        of(world, "e@x", State::Is(Enabled), Disabled),
+        of(world, "b@x", State::Is(Enabled), Disabled),
+        of(world, "c@x", State::Is(Enabled), Disabled),
+        of(world, "a@x", State::Is(Enabled), Disabled),
+        of(world, "d@x", State::Is(Disabled), Enabled),
     ];
     let expected = [Outcome::Done, Outcome::Already, Outcome::Missing, Outcome::Done, Outcome::Done];
     assert_eq!(world.store().write(&changes).await, expected);
@@ -94,16 +100,16 @@ async fn who_was_faster_is_not_written_over(world: &impl World) {
     // Between plan and write somebody disabled `a`; the plan saw `b` disabled, which it is not.
     put(world, [("a@x", Disabled)]).await;
     let before = world.dump().await;
-    let outcomes = world.store().write(&[change("a@x", State::Is(Enabled), Disabled)]).await;
+    let outcomes = world.store().write(&[of(world, "a@x", State::Is(Enabled), Disabled)]).await;
     assert_eq!(outcomes, [Outcome::Already]);
     assert_eq!(world.dump().await, before);
     if world.mixes() {
         world.put(&[("b@x".to_owned(), State::Mixed)]).await;
         let before = world.dump().await;
-        let outcomes = world.store().write(&[change("b@x", State::Is(Enabled), Disabled)]).await;
+        let outcomes = world.store().write(&[of(world, "b@x", State::Is(Enabled), Disabled)]).await;
         assert_eq!(outcomes, [Outcome::NotApplied(Fault::TRANSIENT)]);
         put(world, [("a@x", Enabled)]).await;
-        let outcomes = world.store().write(&[change("a@x", State::Mixed, Disabled)]).await;
+        let outcomes = world.store().write(&[of(world, "a@x", State::Mixed, Disabled)]).await;
         assert_eq!(outcomes, [Outcome::NotApplied(Fault::TRANSIENT)]);
         put(world, [("a@x", Disabled)]).await;
         assert_eq!(world.dump().await, before);
@@ -113,7 +119,8 @@ async fn who_was_faster_is_not_written_over(world: &impl World) {
 async fn a_deleted_account_is_missing_and_stays_so(world: &impl World) {
     put(world, [("a@x", Enabled), ("b@x", Enabled)]).await;
     world.delete("a@x").await;
-    let changes = [change("a@x", State::Is(Enabled), Disabled), change("b@x", State::Is(Enabled), Disabled)];
+    let changes =
+        [of(world, "a@x", State::Is(Enabled), Disabled), of(world, "b@x", State::Is(Enabled), Disabled)];
     assert_eq!(world.store().write(&changes).await, [Outcome::Missing, Outcome::Done]);
     assert_eq!(state(world, "a@x").await, State::Missing);
 }
@@ -147,9 +154,9 @@ async fn odd_names_are_only_names(world: &impl World) {
     let live = read(world).await;
     assert_eq!(live.len(), names.len() + 1);
     for name in names {
-        assert_eq!(found(&live, name), State::Is(Disabled), "{name}");
+        assert_eq!(found(world, &live, name), State::Is(Disabled), "{name}");
     }
-    assert_eq!(found(&live, &other.0), other.1);
+    assert_eq!(found(world, &live, &other.0), other.1);
 }
 
 async fn many_accounts_go_through_many_chunks_and_others_stay(world: &impl World) {
@@ -171,7 +178,7 @@ async fn many_accounts_go_through_many_chunks_and_others_stay(world: &impl World
     for number in 0..ALL {
         let name = name(number);
         let access = wanted.get(&name).copied().unwrap_or(at_first(number));
-        assert_eq!(found(&live, &name), State::Is(access), "{name}");
+        assert_eq!(found(world, &live, &name), State::Is(access), "{name}");
         if access == at_first(number) {
             assert_eq!(after[&name], before[&name], "{name} had no business in any chunk");
         } else {
@@ -202,19 +209,20 @@ async fn flags_that_disagree_are_repaired(world: &impl World) {
 }
 
 async fn a_missing_account_is_created_once(world: &impl World) {
-    let create = [change("New User", State::Missing, Enabled), change("o'neil", State::Missing, Disabled)];
+    let create =
+        [of(world, "New User", State::Missing, Enabled), of(world, "o'neil", State::Missing, Disabled)];
     assert_eq!(world.store().write(&create).await, [Outcome::Done, Outcome::Done]);
     assert_eq!(world.store().write(&create).await, [Outcome::Already, Outcome::Already]);
     assert_eq!(state(world, "New User").await, State::Is(Enabled));
     assert_eq!(state(world, "o'neil").await, State::Is(Disabled));
     // It appeared meanwhile, and is not as wanted: that needs a new plan.
-    let late = [change("New User", State::Missing, Disabled)];
+    let late = [of(world, "New User", State::Missing, Disabled)];
     assert_eq!(world.store().write(&late).await, [Outcome::NotApplied(Fault::TRANSIENT)]);
     assert_eq!(read(world).await.len(), 2);
 }
 
 async fn a_missing_account_is_never_created(world: &impl World) {
-    let outcomes = world.store().write(&[change("a@x", State::Missing, Enabled)]).await;
+    let outcomes = world.store().write(&[of(world, "a@x", State::Missing, Enabled)]).await;
     assert_eq!(outcomes, [Outcome::Missing]);
     assert!(world.dump().await.is_empty());
 }
@@ -224,14 +232,19 @@ pub(crate) fn change(name: &str, from: State, to: Access) -> Change {
     Change { account: AccountId::new(name), name: name.to_owned(), from, to, cause: Cause::Unlisted }
 }
 
+/// Returns a change of the account of this name in a world.
+fn of(world: &impl World, name: &str, from: State, to: Access) -> Change {
+    Change { account: world.id(name), ..change(name, from, to) }
+}
+
 /// Does what a plan does: compares, and writes in chunks what differs.
 async fn apply(world: &impl World, wanted: &BTreeMap<String, Access>) -> Vec<Outcome> {
     let live = read(world).await;
     let changes: Vec<Change> = wanted
         .iter()
         .filter_map(|(name, to)| {
-            let from = found(&live, name);
-            (!from.is(*to)).then(|| change(name, from, *to))
+            let from = found(world, &live, name);
+            (!from.is(*to)).then(|| of(world, name, from, *to))
         })
         .collect();
     let mut outcomes = Vec::new();
@@ -248,11 +261,11 @@ async fn read(world: &impl World) -> Live {
 }
 
 async fn state(world: &impl World, name: &str) -> State {
-    found(&read(world).await, name)
+    found(world, &read(world).await, name)
 }
 
-fn found(live: &Live, name: &str) -> State {
-    live.get(&AccountId::new(name)).map_or(State::Missing, |account| account.state.clone())
+fn found(world: &impl World, live: &Live, name: &str) -> State {
+    live.get(&world.id(name)).map_or(State::Missing, |account| account.state.clone())
 }
 
 async fn put<const N: usize>(world: &impl World, accounts: [(&str, Access); N]) {

@@ -1,6 +1,8 @@
 //! Runs the examples as a visitor would, with the binary that was built for the tests. Each of them checks itself
 //! and ends with 0 only when it saw everything that it claims; here its key lines are looked for as well.
 
+mod exchange;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 

@@ -2,6 +2,7 @@
 
 mod command;
 mod dovecot;
+mod exchange;
 mod systemd;
 
 use std::io::Write;

@@ -87,7 +87,10 @@ codes! {
     EMPTY_COMMAND = 152, "An empty command",
         "A command is a list of at least one word, its program.";
     BAD_MANUAL = 153, "A manual service of something that is never restarted by popgate",
-        "`of` names the service that a person restarts: `command`, `systemd` or `dovecot`.";
+        "`of` names the service that a person restarts: `command`, `dovecot`, `exchange` or `systemd`.";
+    NO_WINDOW = 154, "Exchange without windows",
+        "A restart of Exchange's services ends the POP3 sessions of everybody on a server. Say when that may be: \
+         windows, or `windows: always`.";
     INLINE_SECRET = 160, "A secret written into the settings",
         "Settings are copied, shown and committed. Write where the secret is to be found, and change it: it was \
          readable here.";
@@ -101,4 +104,7 @@ codes! {
     BAD_SNAPSHOT = 172, "A snapshot file that cannot be used",
         "A snapshot holds one target, so each target needs a file of its own; and it lies outside of every desired \
          directory, or each new one would look like a change of the desired state.";
+    BAD_URL = 173, "Not a URL of an endpoint",
+        "`https://` or `http://` and a host, without a name or a password in it. Basic authentication needs TLS, and a URL \
+         for several servers has `{server}` where the name belongs.";
 }

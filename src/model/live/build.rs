@@ -97,6 +97,7 @@ impl LiveBuilder {
             unreadable: self.unreadable,
             order: OnceLock::new(),
             in_order: self.in_order,
+            servers: None,
         };
         let mut names = std::mem::replace(&mut live.names, Index::for_names(0));
         let mut hashed = Vec::with_capacity(TOGETHER);

@@ -8,15 +8,11 @@ use super::*;
 fn a_service_has_a_type_that_is_built_in() {
     assert_snapshot!(problems(&service("{}")), @"
     POP112 Error popgate.yaml:5:5+7 missing field `type` in `service`
-      help write `type: announce, command, dovecot, manual, none or systemd`
+      help write `type: announce, command, dovecot, exchange, manual, none or systemd`
     ");
     assert_snapshot!(problems(&service("{type: systmd}")), @"
     POP114 Error popgate.yaml:5:21+6 `systmd` is no type of `service`
       help did you mean `systemd`?
-    ");
-    assert_snapshot!(problems(&service("{type: exchange, servers: auto}")), @"
-    POP140 Error popgate.yaml:5:21+8 the type `exchange` is not built into this version of popgate
-      help built in: `announce`, `command`, `dovecot`, `manual`, `none` or `systemd`
     ");
     assert_snapshot!(problems(&service("none")), @"POP113 Error popgate.yaml:5:14+4 `service` must be a map with a `type`, not text");
 }
@@ -75,13 +71,13 @@ fn dovecot_knows_three_actions() {
 fn a_person_restarts_what_can_be_restarted() {
     assert_snapshot!(problems(&service("{type: manual, of: {type: none}, instructions: []}")), @"
     POP153 Error popgate.yaml:5:33+12 a manual service of something that popgate never restarts
-      help `of` names what the person restarts: `command`, `dovecot` or `systemd`
+      help `of` names what the person restarts: `command`, `dovecot`, `exchange` or `systemd`
     POP116 Error popgate.yaml:5:61+2 `instructions` may not be an empty list
     ");
-    assert_snapshot!(problems(&service("{type: manual, of: {type: exchange}, instructions: call us}")), @"
-    POP140 Error popgate.yaml:5:40+8 the type `exchange` is not built into this version of popgate
-      help built in: `announce`, `command`, `dovecot`, `manual`, `none` or `systemd`
-    POP113 Error popgate.yaml:5:65+7 `instructions` must be a list of lines of text, not text
+    assert_snapshot!(problems(&service("{type: manual, of: {type: systemd}, instructions: call us}")), @"
+    POP112 Error popgate.yaml:5:29+2 missing field `unit` in `of`
+      help write for example `unit: dovecot.service`
+    POP113 Error popgate.yaml:5:64+7 `instructions` must be a list of lines of text, not text
     ");
     assert!(
         problems(&service("{type: manual, of: {type: manual, of: {type: none}}}")).starts_with("POP153 ")

@@ -10,7 +10,7 @@ const MAILBOX: &str = "{type: sqlite, path: /db, table: mailbox, key: username, 
 fn a_store_has_a_type_that_is_built_in() {
     assert_snapshot!(problems(&store("{path: x}")), @"
     POP112 Error popgate.yaml:4:5+5 missing field `type` in `store`
-      help write `type: sqlite`
+      help write `type: exchange or sqlite`
     ");
     assert_snapshot!(problems(&store("{type: sqllite, path: x}")), @"
     POP114 Error popgate.yaml:4:19+7 `sqllite` is no type of `store`
@@ -18,7 +18,7 @@ fn a_store_has_a_type_that_is_built_in() {
     ");
     assert_snapshot!(problems(&store("{type: redis}")), @"
     POP114 Error popgate.yaml:4:19+5 `redis` is no type of `store`
-      help built in: `sqlite`
+      help built in: `exchange` or `sqlite`
     ");
     assert_snapshot!(problems(&store("{type: 5}")), @r#"
     POP113 Error popgate.yaml:4:19+1 `type` must be text, not a number
@@ -29,14 +29,14 @@ fn a_store_has_a_type_that_is_built_in() {
 
 #[test]
 fn planned_stores_are_no_typing_errors() {
-    for planned in ["exchange", "exchange_online", "ldap", "mysql", "postgresql"] {
+    for planned in ["exchange_online", "ldap", "mysql", "postgresql"] {
         let found = problems(&store(&format!("{{type: {planned}, url: x}}")));
         assert!(found.starts_with(&format!("POP140 Error popgate.yaml:4:19+{} ", planned.len())), "{found}");
         assert_eq!(found.lines().count(), 2, "its fields are not judged: {found}");
     }
     assert_snapshot!(problems(&store("{type: ldap}")), @"
     POP140 Error popgate.yaml:4:19+4 the type `ldap` is not built into this version of popgate
-      help built in: `sqlite`
+      help built in: `exchange` or `sqlite`
     ");
     assert_snapshot!(problems(&store("{type: postgres}")), @"
     POP114 Error popgate.yaml:4:19+8 `postgres` is no type of `store`
@@ -173,15 +173,15 @@ fn lists_of_columns_are_lists() {
 
 #[test]
 fn a_secret_written_inline_is_refused_without_showing_it() {
-    assert_snapshot!(problems(&store("{type: exchange, password: hunter2}")), @"
-    POP140 Error popgate.yaml:4:19+8 the type `exchange` is not built into this version of popgate
-      help built in: `sqlite`
-    POP160 Error popgate.yaml:4:39+7 `password` must not be written here
+    assert_snapshot!(problems(&store("{type: exchange_online, password: hunter2}")), @"
+    POP140 Error popgate.yaml:4:19+15 the type `exchange_online` is not built into this version of popgate
+      help built in: `exchange` or `sqlite`
+    POP160 Error popgate.yaml:4:46+7 `password` must not be written here
       help write `{env: NAME}`, `{file: PATH}` or `{command: [PROGRAM, ARGUMENT]}`, and change the secret: it was readable here
     ");
-    assert_snapshot!(problems(&store("{type: exchange, password: {env: NAME}}")), @"
-    POP140 Error popgate.yaml:4:19+8 the type `exchange` is not built into this version of popgate
-      help built in: `sqlite`
+    assert_snapshot!(problems(&store("{type: exchange_online, password: {env: NAME}}")), @"
+    POP140 Error popgate.yaml:4:19+15 the type `exchange_online` is not built into this version of popgate
+      help built in: `exchange` or `sqlite`
     ");
     for way in [
         "12345",

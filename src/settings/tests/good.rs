@@ -56,7 +56,10 @@ fn a_whole_file_is_read_as_it_is_meant() {
     assert_eq!(settings.targets.keys().collect::<Vec<_>>(), ["branch", "onprem"]);
 
     let Target { desired, store: StoreSettings::Sqlite(store), service, policy, snapshot: _ } =
-        &settings.targets["onprem"];
+        &settings.targets["onprem"]
+    else {
+        panic!("another store")
+    };
     assert_eq!(*desired, DesiredSource::Directory("/srv/git/current/desired-state".into()));
     assert_eq!(
         *store,
@@ -289,7 +292,7 @@ fn every_usual_style_of_yaml_is_read() {
     let quoted = TARGET.replace("  t:", "  \"t\":").replace("    store:", "    ? store\n    :");
     assert_eq!(good(&quoted).targets, good(TARGET).targets);
     let filter = "{type: sqlite, path: x, table: t, key: k, access: {columns: [c], enabled: 1, disabled: 0}, where: \"a\n      = 1\"}";
-    let StoreSettings::Sqlite(sqlite) = only_target(&store(filter)).store;
+    let StoreSettings::Sqlite(sqlite) = only_target(&store(filter)).store else { panic!("another store") };
     assert_eq!(sqlite.filter.as_deref(), Some("a = 1"));
     let marked = format!("%YAML 1.2\n---\n{TARGET}...\n");
     assert_eq!(good(&marked).targets, good(TARGET).targets);

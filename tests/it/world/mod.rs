@@ -4,6 +4,7 @@
 //! installs the program.
 
 mod dovecot;
+pub(crate) mod exchange;
 mod pop3;
 pub(crate) mod program;
 

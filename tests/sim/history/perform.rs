@@ -60,7 +60,7 @@ impl History {
                 let kept = self.disk.keep(&target, &desired, &retain);
                 self.answer(ticket, Duration::ZERO, Answer::Kept(kept));
             }
-            Effect::ReadLive { ticket, target } => {
+            Effect::ReadLive { ticket, target, .. } => {
                 let live = self.read_live(&target);
                 self.answer(ticket, Duration::ZERO, Answer::Live(live));
             }

@@ -1,0 +1,284 @@
+//! Reading: one pipeline for each domain, and a look-up for each name that it cannot show.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use uuid::Uuid;
+
+use super::client::{controller_failed, ended, whole};
+use super::verdict::{Caution, Verdict};
+use super::wire::{self, Asking, Mailbox};
+use super::{ExchangeStore, Scope};
+use crate::model::{Fault, Live, Servers};
+use crate::name::fold;
+use crate::psrp::{Ending, Session};
+use crate::stores::{StoreError, Wanted};
+
+/// How a read failed.
+pub(super) enum Failed {
+    /// As a store does.
+    Store(StoreError),
+    /// This controller does not answer; another one may.
+    Controller(String, StoreError),
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Reads every mailbox in scope.
+pub(super) async fn read(store: &ExchangeStore, wanted: &Wanted) -> Result<Live, Failed> {
+    let mut session = store.session().await?;
+    let read = read_in(store, &mut session, wanted).await;
+    // What was read is right, whether or not the goodbye was heard.
+    if let Err(error) = session.close().await {
+        tracing::debug!(%error, "The session was not closed.");
+    }
+    read
+}
+
+async fn read_in(store: &ExchangeStore, session: &mut Session, wanted: &Wanted) -> Result<Live, Failed> {
+    let controllers = store.controllers(session, &wanted.controllers).await?;
+    // Without a controller there is one read, of whatever the server thinks is its domain.
+    let domains: Vec<(Option<&str>, Option<&str>)> = if controllers.is_empty() {
+        vec![(None, None)]
+    } else {
+        controllers.iter().map(|(domain, name)| (Some(&**domain), Some(&**name))).collect()
+    };
+    let mut found: Vec<(usize, Mailbox)> = Vec::new();
+    for (number, (domain, controller)) in domains.iter().enumerate() {
+        let mailboxes = of_domain(store, session, *controller).await?;
+        if let Some(domain) = domain {
+            netbios(store, session, domain, *controller, &mailboxes).await?;
+        }
+        found.extend(mailboxes.into_iter().map(|mailbox| (number, mailbox)));
+    }
+    let more = look_up(store, session, wanted, &domains, &found).await?;
+    remember(store, &found, &more);
+    let shorts = store.known().netbios.clone();
+    let accounts = found.into_iter().map(|(number, mailbox)| {
+        let netbios = domains[number].0.and_then(|domain| shorts.get(domain)?.as_deref());
+        let names = more.get(&mailbox.guid).cloned().unwrap_or_default();
+        mailbox.account(netbios, names)
+    });
+    let servers =
+        Servers { by_domain: controllers.clone(), replication: store.organisation.replication_wait };
+    let live = Live::new(accounts.collect()).map(|live| live.answered_by(servers));
+    live.map_err(|twice| {
+        Failed::Store(StoreError {
+            what: twice.to_string(),
+            fault: Fault::TRANSIENT,
+            help: Some("mailboxes may have moved while they were read; it is tried again".to_owned()),
+        })
+    })
+}
+
+async fn of_domain(
+    store: &ExchangeStore,
+    session: &mut Session,
+    controller: Option<&str>,
+) -> Result<Vec<Mailbox>, Failed> {
+    let unit = match &store.organisation.scope {
+        Scope::Unit(unit) => Some(unit.as_str()),
+        Scope::Domain | Scope::Forest => None,
+    };
+    let (mut mailboxes, mut odd) = (Vec::new(), 0u64);
+    let answer = store
+        .ask(session, controller, |asking| asking.all(unit), &mut |value| match Mailbox::read(&value) {
+            Some(mailbox) => mailboxes.push(mailbox),
+            None => odd += 1,
+        })
+        .await;
+    if let Err(error) = whole("reading the mailboxes", &answer) {
+        return Err(match controller.filter(|_| controller_failed(&answer)) {
+            Some(controller) => Failed::Controller(controller.to_owned(), error),
+            None => Failed::Store(error),
+        });
+    }
+    let partial = |what: String, help: &str| {
+        Failed::Store(StoreError { what, fault: Fault::Invalid, help: Some(help.to_owned()) })
+    };
+    if odd > 0 {
+        return Err(partial(
+            format!("reading the mailboxes: {odd} objects had no GUID"),
+            "look at the output of Get-CASMailbox: popgate knows mailboxes by their GUID",
+        ));
+    }
+    let mut at: HashMap<String, usize> = HashMap::new();
+    for warning in &answer.warnings {
+        match Caution::of(warning) {
+            Caution::Truncated => {
+                return Err(partial(
+                    format!(
+                        "reading the mailboxes: Exchange stopped after {}: {}",
+                        mailboxes.len(),
+                        warning.message
+                    ),
+                    "an incomplete list is not used; look for a limit on the results of popgate's account",
+                ));
+            }
+            Caution::Corrupted(name) => {
+                if at.is_empty() {
+                    at.extend(mailboxes.iter().enumerate().map(|(n, mailbox)| (fold(&mailbox.canonical), n)));
+                }
+                if let Some(place) = at.get(&fold(&name)) {
+                    mailboxes[*place].corrupted();
+                } else {
+                    tracing::warn!("{}", warning.message);
+                }
+            }
+            Caution::NothingModified(_) | Caution::Other => tracing::debug!("{}", warning.message),
+        }
+    }
+    Ok(mailboxes)
+}
+
+/// Finds out the short name of a domain, with a guess that a look-up must prove.
+async fn netbios(
+    store: &ExchangeStore,
+    session: &mut Session,
+    domain: &str,
+    controller: Option<&str>,
+    mailboxes: &[Mailbox],
+) -> Result<(), StoreError> {
+    if store.known().netbios.contains_key(domain) {
+        return Ok(());
+    }
+    let Some(witness) = mailboxes.iter().find(|mailbox| !mailbox.sam.is_empty() && !mailbox.is_sacred())
+    else {
+        return Ok(());
+    };
+    let label = domain.split('.').next().unwrap_or_default().to_uppercase();
+    let guess: String = label.chars().take(15).collect();
+    let meaning = one(store, session, controller, &format!("{guess}\\{}", witness.sam)).await?;
+    let proven = (meaning == Meaning::One(witness.guid)).then_some(guess);
+    store.known().netbios.insert(domain.to_owned(), proven);
+    Ok(())
+}
+
+/// Looks up the names that a whole read does not show (aliases, UPNs): those that were never bound, and popgate's own.
+async fn look_up(
+    store: &ExchangeStore,
+    session: &mut Session,
+    wanted: &Wanted,
+    domains: &[(Option<&str>, Option<&str>)],
+    found: &[(usize, Mailbox)],
+) -> Result<HashMap<Uuid, Vec<String>>, StoreError> {
+    let shorts = store.known().netbios.clone();
+    let mut known: HashSet<String> = HashSet::with_capacity(found.len() * 5);
+    let guids: HashSet<Uuid> = found.iter().map(|(_, mailbox)| mailbox.guid).collect();
+    for (number, mailbox) in found {
+        let netbios = domains[*number].0.and_then(|domain| shorts.get(domain)?.as_deref());
+        mailbox.folded_names(netbios, &mut |name| {
+            known.insert(name);
+        });
+    }
+    let mut more: HashMap<Uuid, Vec<String>> = HashMap::new();
+    let own = store.organisation.endpoint.auth.username();
+    let mut left = store.organisation.look_ups;
+    let mut tried = HashSet::new();
+    for name in own.into_iter().chain(wanted.names.iter().map(String::as_str)) {
+        let folded = fold(name);
+        if known.contains(&folded) || !tried.insert(folded.clone()) {
+            continue;
+        }
+        // The account it meant at first, as long as that is there: whoever has the name now is not asked.
+        let bound = wanted.bindings.get(&folded).and_then(wire::guid).filter(|guid| guids.contains(guid));
+        if let Some(guid) = bound {
+            more.entry(guid).or_default().push(name.to_owned());
+            continue;
+        }
+        let Some(rest) = left.checked_sub(1) else {
+            tracing::warn!(
+                limit = store.organisation.look_ups,
+                "More names than that would have to be looked up one by one; the rest counts as missing. Write addresses."
+            );
+            break;
+        };
+        left = rest;
+        for (_, controller) in domains {
+            match one(store, session, *controller, name).await? {
+                // Several of one alias, or one out of scope: it is as good as unknown, and never guessed.
+                Meaning::One(guid) if guids.contains(&guid) => {
+                    more.entry(guid).or_default().push(name.to_owned());
+                }
+                Meaning::Many(several) => {
+                    for guid in several.into_iter().filter(|guid| guids.contains(guid)) {
+                        more.entry(guid).or_default().push(name.to_owned());
+                    }
+                }
+                Meaning::One(_) | Meaning::None => {}
+            }
+        }
+    }
+    Ok(more)
+}
+
+/// What one name means on one controller.
+#[derive(Debug, PartialEq, Eq)]
+enum Meaning {
+    None,
+    One(Uuid),
+    Many(Vec<Uuid>),
+}
+
+async fn one(
+    store: &ExchangeStore,
+    session: &mut Session,
+    controller: Option<&str>,
+    name: &str,
+) -> Result<Meaning, StoreError> {
+    // To Exchange, an empty name means everybody, and a pattern several.
+    if name.trim().is_empty() || name.contains('*') {
+        return Ok(Meaning::None);
+    }
+    let mut guids = Vec::new();
+    let ask = |asking: Asking<'_>| asking.one(name);
+    let answer = store
+        .ask(session, controller, ask, &mut |value| {
+            guids.extend(Mailbox::read(&value).map(|mailbox| mailbox.guid));
+        })
+        .await;
+    let doing = format!("looking up `{name}`");
+    if let Ending::Failed(why) = &answer.ending
+        && matches!(Verdict::of(why), Verdict::NotFound | Verdict::Ambiguous)
+    {
+        return Ok(Meaning::None);
+    }
+    ended(&doing, &answer)?;
+    let other = answer.errors.iter().find(|error| {
+        // A name that cannot be an identity is no name of a mailbox.
+        !matches!(Verdict::of(error), Verdict::NotFound | Verdict::Ambiguous | Verdict::Refused)
+    });
+    if let Some(error) = other {
+        return Err(super::verdict::of_command(&doing, error));
+    }
+    Ok(match guids[..] {
+        [] => Meaning::None,
+        [guid] => Meaning::One(guid),
+        _ => Meaning::Many(guids),
+    })
+}
+
+/// Keeps what a write needs to know.
+fn remember(store: &ExchangeStore, found: &[(usize, Mailbox)], more: &HashMap<Uuid, Vec<String>>) {
+    let own = store.organisation.endpoint.auth.username().map(fold);
+    let shorts: BTreeMap<String, Option<String>> = store.known().netbios.clone();
+    let mut known = store.known();
+    known.domains = found.iter().map(|(number, mailbox)| (mailbox.guid, *number)).collect();
+    known.never =
+        found.iter().filter(|(_, mailbox)| mailbox.is_sacred()).map(|(_, mailbox)| mailbox.guid).collect();
+    if let Some(own) = own {
+        for (_, mailbox) in found {
+            let mut is_own =
+                more.get(&mailbox.guid).is_some_and(|names| names.iter().any(|name| fold(name) == own));
+            for netbios in shorts.values() {
+                mailbox.folded_names(netbios.as_deref(), &mut |name| is_own |= name == own);
+            }
+            if is_own {
+                known.never.insert(mailbox.guid);
+            }
+        }
+    }
+}
