@@ -111,3 +111,6 @@ pub(super) fn on_the_wall(mono: Duration, now: Now) -> Timestamp {
     let ahead = SignedDuration::try_from(mono.saturating_sub(now.mono)).unwrap_or(SignedDuration::MAX);
     now.wall.checked_add(ahead).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests;

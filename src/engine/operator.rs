@@ -62,6 +62,7 @@ impl Engine {
             Ok(noted.reply)
         };
         self.remember(&noted.pending, answer);
+        self.forget_settled();
         self.reply(noted.ticket, reply);
     }
 
@@ -144,6 +145,18 @@ impl Engine {
         }
         let reply = format!("{} settled", records.len());
         self.write_down(ticket, records, reply, now);
+    }
+
+    /// What a person settled is owed by nobody any more.
+    fn forget_settled(&mut self) {
+        for (key, service) in &mut self.services {
+            let owing = self.ledger.debts(key);
+            for instance in service.profile.instances.clone() {
+                if !owing.iter().any(|owed| owed.instance == instance) {
+                    service.forget(&instance);
+                }
+            }
+        }
     }
 
     fn every_debt(&self) -> Vec<super::Owed> {

@@ -66,6 +66,23 @@ impl ServiceState {
     }
 }
 
+impl ServiceState {
+    /// Nothing is owed by this instance any more.
+    pub(super) fn forget(&mut self, instance: &Instance) {
+        self.writes.remove(instance);
+        self.failing.remove(instance);
+        self.told_manual.remove(instance);
+        self.blind.remove(instance);
+        self.reported.remove(instance);
+        self.proven.remove(instance);
+    }
+
+    /// An instance was restarted by a wish that was sent at `asked`, as far as anybody can tell.
+    pub(super) fn rests(&mut self, instance: &Instance, asked: Duration) {
+        self.rested.insert(instance.clone(), asked + self.policy.min_interval);
+    }
+}
+
 /// A restart that is proven.
 #[derive(Clone, Debug)]
 pub(super) struct Proven {

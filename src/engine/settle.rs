@@ -135,7 +135,7 @@ impl Engine {
                 // A goal that ends does not wait for a window either.
                 debt::due_at_once(&service.windows, now).filter(|due| *due <= now.mono)
             }
-            Goal::Run if urgent => Some(now.mono),
+            Goal::Run if urgent || service.proven.contains_key(instance) => Some(now.mono),
             Goal::Run => {
                 let rested = service.rested.get(instance).copied();
                 debt::due(writes, rested, &service.policy, &service.windows, now)
@@ -296,8 +296,7 @@ impl Engine {
             Err(error) if settle.shows || anchor.is_some_and(shows_runs) => {
                 if let Some(service) = self.services.get_mut(&settle.service) {
                     service.reported.insert(settle.instance.clone());
-                    let rested = settle.asked + service.policy.min_interval;
-                    service.rested.insert(settle.instance.clone(), rested);
+                    service.rests(&settle.instance, settle.asked);
                 }
                 return self.failed(settle, error, now);
             }
@@ -334,6 +333,10 @@ impl Engine {
         if let Some(service) = self.services.get_mut(&settle.service) {
             let proven = Proven { proof: proof.clone(), covers, asked: settle.asked };
             service.proven.insert(settle.instance.clone(), proven);
+            // Whatever the journal says of it later: by then a person may have settled the debt.
+            if proof != Proof::Stopped {
+                service.rests(&settle.instance, settle.asked);
+            }
         }
         let record = Record::Settled {
             service: settle.service.clone(),
@@ -351,16 +354,7 @@ impl Engine {
         self.urgent.remove(&(settle.service.clone(), settle.instance.clone()));
         let stopped = proof == Proof::Stopped;
         if let Some(service) = self.services.get_mut(&settle.service) {
-            service.writes.remove(&settle.instance);
-            service.failing.remove(&settle.instance);
-            service.told_manual.remove(&settle.instance);
-            service.blind.remove(&settle.instance);
-            service.reported.remove(&settle.instance);
-            service.proven.remove(&settle.instance);
-            if !stopped {
-                let rested = settle.asked + service.policy.min_interval;
-                service.rested.insert(settle.instance.clone(), rested);
-            }
+            service.forget(&settle.instance);
         }
         let name = self.service_name(&settle.service);
         self.tell(Notice::Settled { service: name, instance: settle.instance.clone(), proof, accounts });

@@ -50,8 +50,10 @@ struct Known {
     /// The state in force, as the journal has it.
     good: Option<Digest>,
     applied: Option<Digest>,
-    /// What the store answered last; `None` after a failure.
+    /// What the store answered last, with what was written before this batch; `None` after a failure.
     live: Option<BTreeMap<AccountId, Account>>,
+    /// What was written since.
+    written: Vec<(AccountId, Access)>,
     contact: bool,
     /// How many accounts were listed when a list was last taken as normal.
     counted: Option<u64>,
@@ -61,6 +63,16 @@ struct Known {
 }
 
 impl Known {
+    /// The next plan may be made with what is remembered of the store, and counts its own writes.
+    fn take_in_what_was_written(&mut self) {
+        let Some(live) = &mut self.live else { return };
+        for (account, to) in self.written.drain(..) {
+            if let Some(account) = live.get_mut(&account) {
+                account.state = State::Is(to);
+            }
+        }
+    }
+
     fn limits(&self) -> Limits {
         self.policy.as_ref().expect("set at the start").guards
     }
@@ -151,7 +163,8 @@ impl Check {
     /// The store's answer, as it was before anything could spoil it.
     pub(crate) fn read(&mut self, target: &str, live: Option<&Live>) {
         let live = live.map(|live| live.iter().map(|one| (one.account_id(), one.to_account())).collect());
-        self.of(target).live = live;
+        let known = self.of(target);
+        (known.live, known.written) = (live, Vec::new());
     }
 
     /// Records that stand on the disk, in order.
@@ -167,8 +180,9 @@ impl Check {
             self.plausible(record, at, now)?;
             self.remembered(record);
             match record {
-                Record::Batch { batch, .. } => {
+                Record::Batch { batch, target, .. } => {
                     self.intents.clear();
+                    self.of(target).take_in_what_was_written();
                     (self.batch, self.enabling) = (*batch, false);
                     for served in self.units.values_mut() {
                         served.before = (served.proven, served.anchor.clone());
@@ -295,6 +309,9 @@ impl Check {
         }
         let known = self.of(target);
         let pair = (change.account.clone(), change.to);
+        if applied {
+            known.written.push(pair.clone());
+        }
         let approved =
             known.approvals.iter().any(|(until, changes)| *until > planned && changes.contains(&pair));
         if applied && !approved && counts(change) {

@@ -16,7 +16,7 @@ macro_rules! kinds {
 kinds! {
     // The store.
     ReadFailed, ListCut, ListCutUnnoticed, ReadLate, WriteLate, TimedOutAfterWriting, TimedOutBeforeWriting, LostInMidChunk,
-    AnswerTooShort, Outage, Renamed, Recycled, Ambiguous, Appeared, Deleted, Denied, Unreadable, ChangedByHand, Created,
+    AnswerTooShort, LostRace, Outage, Renamed, Recycled, Ambiguous, Appeared, Deleted, Denied, Unreadable, ChangedByHand, Created,
     // The services.
     DidNotStop, Hung, HungAndRestarted, StartedLate, Lied, Stopped, RestartedBySomebody, LookFailed, NotReady, TwoInstances,
     TwoTargets, ClockSkewed,

@@ -226,8 +226,11 @@ impl Store {
             }
             None => Outcome::Missing,
             Some(account) if account.state.is(change.to) => Outcome::Already,
-            // What exists cannot be created: the list that did not show it was wrong.
-            Some(_) if change.from == State::Missing => Outcome::NotApplied(Fault::TRANSIENT),
+            // Each write is conditional on the state that the plan saw; and what exists cannot be created.
+            Some(account) if account.state != change.from => {
+                random.saw(Seen::LostRace);
+                Outcome::NotApplied(Fault::TRANSIENT)
+            }
             Some(account) => {
                 account.state = State::Is(change.to);
                 Outcome::Done

@@ -341,3 +341,42 @@ fn the_least_time_between_two_restarts_outlives_the_word_of_a_person_and_the_pro
     let waited = hand.now.wall.duration_since(restarted);
     assert!(waited >= SignedDuration::from_mins(9), "only {waited} later");
 }
+
+#[test]
+fn a_restart_that_only_a_person_could_settle_counts_for_the_least_time_between_two() {
+    let mut hand = Hand::new(OFF, &["al", "bo"]);
+    hand.batch("one", &Outcome::Done);
+    hand.look(Ok(running("one", Duration::from_hours(5))));
+    let ticket = hand.restart();
+    let restarted = hand.now.mono;
+    hand.full = true;
+    hand.answer(ticket, Answer::Restarted(Ok(())));
+    hand.look(Ok(running("two", Duration::ZERO)));
+    hand.owes(1);
+    hand.full = false;
+    hand.command(Command::RestartDone { by: "op".to_owned() });
+    assert!(
+        hand.next_within(Duration::from_secs(5)).is_none(),
+        "the journal is tried again, and that is all"
+    );
+    hand.owes(0);
+    hand.edit(BOTH_OFF);
+    hand.batch("two", &Outcome::Done);
+    hand.look(Ok(running("two", Duration::from_hours(5))));
+    hand.restart();
+    assert!(hand.now.mono >= restarted + Duration::from_mins(10));
+}
+
+#[test]
+fn what_a_person_settled_does_not_hurry_the_next_restart() {
+    let mut hand = Hand::new(OFF, &["al", "bo"]);
+    hand.batch("one", &Outcome::Done);
+    hand.command(Command::RestartDone { by: "op".to_owned() });
+    hand.owes(0);
+    assert!(hand.next_within(Duration::from_mins(20)).is_none(), "longer than the longest delay");
+    hand.edit(BOTH_OFF);
+    hand.batch("one", &Outcome::Done);
+    let written = hand.now.mono;
+    hand.look(Ok(running("one", Duration::from_hours(5))));
+    assert!(hand.now.mono >= written + Duration::from_secs(30), "the quiet time");
+}

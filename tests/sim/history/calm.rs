@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use popgate::engine::event::{Command, Input};
 use popgate::model::{Access, AccountId, State};
-use popgate::plan::Plan;
 use popgate::plan::policy::{Missing, Unlisted};
+use popgate::plan::{BlockedBecause, Plan};
 
 use super::{Event, History};
 use crate::bugs::Bug;
@@ -152,7 +152,12 @@ impl History {
 fn left(plan: Option<&Plan>) -> BTreeSet<&str> {
     let Some(plan) = plan else { return BTreeSet::new() };
     let blocked = plan.blocked.iter().map(|blocked| blocked.name.as_str());
+    // The account that a name meant before is not unlisted either, until somebody has looked.
+    let before = plan.blocked.iter().filter_map(|blocked| match &blocked.why {
+        BlockedBecause::Rebound { was, .. } => Some(was.as_str()),
+        _ => None,
+    });
     let held = plan.held.iter().map(|held| held.change.account.as_str());
     let waits = plan.changes.iter().filter(|planned| planned.waits);
-    blocked.chain(held).chain(waits.map(|planned| planned.change.account.as_str())).collect()
+    blocked.chain(before).chain(held).chain(waits.map(|planned| planned.change.account.as_str())).collect()
 }
