@@ -33,6 +33,10 @@ class Pop3:
                 connection, _ = listener.accept()
             except TimeoutError:
                 continue
+            if not self.server.serving():
+                # It stopped since this loop last looked: nobody is there to greet.
+                connection.close()
+                continue
             threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
     def _talk(self, connection):
