@@ -178,6 +178,25 @@ json.dump(counts, sys.stdout)
     serde_json::from_str(&ran.stdout).unwrap()
 }
 
+/// Reads a report with the model of GitLab's code quality that `pytest-gitlab-code-quality` has, every type as it says,
+/// and returns how many remarks it holds.
+fn gitlab(world: &World, name: &str) -> usize {
+    let script = "
+import sys
+from pydantic import TypeAdapter
+from pytest_gitlab_code_quality.report import Violation
+text = open(sys.argv[1], 'rb').read()
+remarks = TypeAdapter(list[Violation]).validate_json(text, strict=True, extra='forbid')
+assert len({remark.fingerprint for remark in remarks}) == len(remarks), 'GitLab keeps one of each fingerprint'
+assert all(remark.severity in ('info', 'minor', 'major', 'critical', 'blocker') for remark in remarks)
+assert all(remark.location.lines.begin >= 1 and not remark.location.path.startswith('/') for remark in remarks)
+print(len(remarks))
+";
+    let mut python = world.command(crate::world::exchange::python());
+    python.args(["-c", script, name]);
+    world.run(python, "").success().stdout.trim().parse().unwrap()
+}
+
 /// Names that are somebody else's syntax, as accounts of the store.
 const HOSTILE: [&str; 6] = [
     "a|b`c`",
@@ -189,7 +208,7 @@ const HOSTILE: [&str; 6] = [
 ];
 
 #[test]
-fn junit_is_read_by_another_parser_with_the_counts_that_it_claims() {
+fn junit_and_code_quality_are_read_by_other_parsers_with_the_counts_that_they_claim() {
     let world = world();
     sqlite(&world, "INSERT INTO mailbox SELECT 'm' || value || '@x.test', 1 FROM generate_series(1, 300);");
     for name in HOSTILE {
@@ -199,6 +218,7 @@ fn junit_is_read_by_another_parser_with_the_counts_that_it_claims() {
         world.read("popgate.yaml").replace("    refresh: 2s\n", "    refresh: 2s\n    unlisted: disable\n");
     world.write("popgate.yaml", text);
     reports(&world, &["plan"], 4);
+    assert!(gitlab(&world, "out.gitlab") > 306);
     let counts = junit(&world, "out.junit");
     assert_eq!(counts["suites"], serde_json::json!(["popgate plan default"]));
     assert!(counts["cases"].as_u64().unwrap() > 306, "{counts}");
@@ -218,6 +238,7 @@ fn junit_is_read_by_another_parser_with_the_counts_that_it_claims() {
     }
     world.write("desired-state/bad.yaml", "pop3:\n  \"]]><x>\": on\n");
     reports(&world, &["validate"], 3);
+    assert_eq!(gitlab(&world, "out.gitlab"), 1);
     let counts = junit(&world, "out.junit");
     assert_eq!((&counts["cases"], counts["failures"].as_array().unwrap().len()), (&Value::from(1), 1));
     std::fs::remove_file(world.path("desired-state/bad.yaml")).unwrap();

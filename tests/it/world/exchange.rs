@@ -130,14 +130,14 @@ impl Drop for Exchange {
     }
 }
 
-/// Returns the Python that has the double's packages, or fails the test with the command that installs them.
+/// Returns the Python that has the packages of `tests/requirements.txt`, or fails the test with the command that installs them.
 pub(crate) fn python() -> PathBuf {
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("exchange-double");
-    let wanted = std::fs::read(double().join("requirements.txt")).unwrap();
+    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("python");
+    let wanted = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/requirements.txt")).unwrap();
     let installed = std::fs::read(venv.join("installed.txt")).unwrap_or_default();
     assert!(
         installed == wanted,
-        "this test needs the Python packages of tests/doubles/exchange/requirements.txt in {}, and they are missing \
+        "this test needs the Python packages of tests/requirements.txt in {}, and they are missing \
          or of other versions: run `tests/run --install`",
         venv.display()
     );
