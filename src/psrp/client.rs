@@ -11,6 +11,7 @@ use super::error::{Error, Kind};
 use super::farewell::see_off;
 use super::http::{self, Http};
 use super::message::Command;
+use super::pace::Pace;
 use super::record::{ErrorRecord, Warning};
 use super::value::Value;
 use super::wsman::{self, Address, AnswerError, Request, Signal};
@@ -352,11 +353,13 @@ impl Shell {
         let begun = Instant::now();
         let mut last = begun;
         let mut stopped = false;
+        let (mut pace, mut size) = (Pace::default(), 0);
         loop {
             let within = if refused.is_some() { Some(GOODBYE) } else { pipeline.within };
             let limit = within.filter(|_| !stopped).map(|most| begun + most);
             match self.receive(Some(command), limit).await {
                 Ok(received) => {
+                    size = received.stream.len();
                     heard.fresh = false;
                     if let Err(error) = heard.hear(&received.stream, each) {
                         return Ending::Lost(Error::protocol(error));
@@ -381,6 +384,7 @@ impl Shell {
             let silent = last.elapsed() >= self.endpoint.patience.silence;
             let late = limit.is_some_and(|limit| Instant::now() >= limit);
             if !silent && !late {
+                pace.wait(size, limit).await;
                 continue;
             }
             let what = if silent { "said nothing for" } else { "was not done within" };

@@ -30,6 +30,7 @@ mod kerberos;
 pub mod message;
 #[cfg(feature = "kerberos")]
 mod negotiate;
+mod pace;
 pub mod record;
 #[cfg(feature = "kerberos")]
 mod seal;
