@@ -353,7 +353,8 @@ impl Shell {
         let begun = Instant::now();
         let mut last = begun;
         let mut stopped = false;
-        let (mut pace, mut size) = (Pace::default(), 0);
+        let mut pace = Pace::default();
+        let mut size;
         loop {
             let within = if refused.is_some() { Some(GOODBYE) } else { pipeline.within };
             let limit = within.filter(|_| !stopped).map(|most| begun + most);
