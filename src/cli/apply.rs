@@ -169,6 +169,7 @@ pub(super) fn starts(
         let start = Start {
             policy: target.policy.clone(),
             chunk_size,
+            replication: target.reader().replication(),
             good: session.kept(target, good),
             applied: session.kept(target, applied),
         };

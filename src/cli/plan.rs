@@ -70,8 +70,9 @@ pub(super) async fn live(
     now: Now,
 ) -> Result<Live, StoreError> {
     let known = ledger.of(&target.name);
-    let mut live = read_live(&*target.reader(), Some(&read.desired), replication::known(known)).await?;
-    replication::doubt(known, &mut live, now);
+    let reader = target.reader();
+    let mut live = read_live(&*reader, Some(&read.desired), replication::known(known)).await?;
+    replication::doubt(known, reader.replication(), &mut live, now);
     Ok(live)
 }
 

@@ -51,6 +51,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
                 instance: owed.instance,
                 proof: told.clone(),
                 covers: owed.last_write,
+                unconfirmed: false,
             })
             .collect();
         held.journal.append(now, &records, true).map_err(failed)?;

@@ -327,6 +327,14 @@ impl Driver {
                 let Some(service) = self.service(&service) else { return };
                 self.answer(ticket, async move { Answer::Observed(service.observe().await) });
             }
+            Effect::Arrival { ticket, target, server, written } => {
+                let Some(io) = self.world.targets.get(&target) else { return };
+                let reader = io.store.reader();
+                self.answer(
+                    ticket,
+                    async move { Answer::Arrival(reader.not_arrived(&server, &written).await) },
+                );
+            }
             Effect::Restart { ticket, service, instance, disabled } => {
                 let Some(service) = self.service(&service) else { return };
                 self.answer(ticket, async move {

@@ -136,7 +136,8 @@ mod tests {
             why: "no".to_owned(),
             again_in: 1,
         };
-        let settled = Notice::Settled { service, instance, proof: Proof::Succeeded, accounts: 1 };
+        let settled =
+            Notice::Settled { service, instance, proof: Proof::Succeeded, unconfirmed: false, accounts: 1 };
         assert_eq!(news.kinds(&failed), [Kind::Failed, Kind::Overdue]);
         assert_eq!(news.kinds(&failed), [Kind::Failed]);
         assert_eq!(news.kinds(&settled), [Kind::Settled]);

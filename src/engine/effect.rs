@@ -8,7 +8,7 @@ use super::event::Ticket;
 use crate::desired::Desired;
 use crate::diagnostic::Diagnostic;
 use crate::journal::entry::{Proof, Record};
-use crate::model::{AccountId, Digest, Outcome};
+use crate::model::{Access, AccountId, Digest, Outcome};
 use crate::plan::{Change, Plan};
 use crate::services::Instance;
 use crate::stores::Wanted;
@@ -78,6 +78,17 @@ pub enum Effect {
         ticket: Ticket,
         /// Its key.
         service: String,
+    },
+    /// Ask whether what was written has reached the servers that an instance reads from.
+    Arrival {
+        /// For the answer.
+        ticket: Ticket,
+        /// Whose store.
+        target: String,
+        /// The instance's server.
+        server: String,
+        /// What was written.
+        written: Vec<(AccountId, Access)>,
     },
     /// Restart one instance.
     Restart {
@@ -210,6 +221,17 @@ pub enum Notice {
         /// How many seconds until it is due; `None` when no window ever opens.
         due_in: Option<u64>,
     },
+    /// A restart waits until what was written has reached the servers that the instance reads from.
+    Arriving {
+        /// The service's name.
+        service: String,
+        /// Which instance.
+        instance: Instance,
+        /// What is known.
+        why: String,
+        /// Seconds after which it is restarted all the same.
+        at_most: u64,
+    },
     /// A restart begins.
     Restarting {
         /// The service's name.
@@ -225,6 +247,8 @@ pub enum Notice {
         instance: Instance,
         /// By what.
         proof: Proof,
+        /// Whether nobody saw what was written arrive where the instance reads.
+        unconfirmed: bool,
         /// How many accounts it made effective.
         accounts: usize,
     },

@@ -1,6 +1,6 @@
 //! Inputs: everything that can happen to the engine.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::desired::Desired;
 use crate::diagnostic::Diagnostic;
@@ -59,6 +59,8 @@ pub enum Answer {
     Written(Vec<Outcome>),
     /// A service was looked at.
     Observed(Result<Vec<Observed>, ServiceError>),
+    /// How many accounts do not read as they were written where an instance reads.
+    Arrival(Result<usize, StoreError>),
     /// A restart was asked for.
     Restarted(Result<(), ServiceError>),
     /// An instance was waited for.
@@ -151,5 +153,5 @@ pub enum Command {
     },
 }
 
-/// Which instances an operator asked to restart now.
-pub(super) type Urgent = BTreeSet<(String, Instance)>;
+/// Which instances an operator asked to restart now, and whether with a reason: that overrides every wait.
+pub(super) type Urgent = BTreeMap<(String, Instance), bool>;

@@ -111,6 +111,8 @@ pub struct Start {
     pub policy: Policy,
     /// How many changes the store takes at once.
     pub chunk_size: usize,
+    /// How long a write may take to reach all servers of the store; `None` where it is everywhere at once.
+    pub replication: Option<Duration>,
     /// The last good desired state, as kept on disk.
     pub good: Option<Desired>,
     /// The last applied desired state, as kept on disk.
@@ -194,7 +196,7 @@ impl Engine {
             tickets: 0,
             effects: VecDeque::new(),
             operators: VecDeque::new(),
-            urgent: BTreeSet::new(),
+            urgent: BTreeMap::new(),
             journal: None,
             journal_error: None,
             jitter,
@@ -376,9 +378,9 @@ impl Engine {
         match self.mode.goal {
             Goal::Run | Goal::Observe => false,
             Goal::Once(_) => {
-                self.targets.values().all(|target| target.finished) && self.due_restart(now).is_none()
+                self.targets.values().all(|target| target.finished) && !self.restarts_lie_ahead(now)
             }
-            Goal::Settle(_) => self.due_restart(now).is_none(),
+            Goal::Settle(_) => !self.restarts_lie_ahead(now),
         }
     }
 

@@ -58,7 +58,7 @@ impl Engine {
         let reply = if let Answer::Appended(Err(why)) = answer {
             Err(format!("the journal cannot be written: {why}"))
         } else {
-            self.urgent.extend(noted.urgent);
+            self.urgent.extend(noted.urgent.into_iter().map(|owed| (owed, true)));
             Ok(noted.reply)
         };
         self.remember(&noted.pending, answer);
@@ -109,7 +109,7 @@ impl Engine {
                 });
             }
             (None, None) => {
-                self.urgent.extend(owed);
+                self.urgent.extend(owed.into_iter().map(|owed| (owed, false)));
                 self.reply(ticket, Ok("restarting what is owed".to_owned()));
             }
             (None, Some(until)) => {
@@ -135,6 +135,7 @@ impl Engine {
                 instance: owed.instance.clone(),
                 proof: Proof::Told { by: by.to_owned() },
                 covers: seq,
+                unconfirmed: false,
             })
             .collect();
         if records.is_empty() {

@@ -7,9 +7,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::journal::entry::Record;
-use crate::journal::fold::TargetLedger;
-use crate::model::{Live, Now};
+use crate::journal::fold::{Debt, TargetLedger};
+use crate::model::{AccountId, Live, Now};
 use crate::stores::Wanted;
+
+/// How soon and how late a write that has not arrived is looked for again.
+const SHORTEST_LOOK: Duration = Duration::from_secs(2);
+const LONGEST_LOOK: Duration = Duration::from_mins(1);
 
 const ON_ITS_WAY: &str = "written a short while ago on another domain controller; it may still be on its way";
 
@@ -33,15 +37,19 @@ pub(super) fn pinned(
 
 /// Makes accounts unreadable that were written lately on another server and do not read so here. Returns when that is
 /// over.
-pub fn doubt(ledger: Option<&TargetLedger>, live: &mut Live, now: Now) -> Option<Duration> {
-    let ledger = ledger?;
-    let servers = live.servers()?.clone();
-    let moved = ledger.servers != servers.by_domain;
+pub fn doubt(
+    ledger: Option<&TargetLedger>,
+    replication: Option<Duration>,
+    live: &mut Live,
+    now: Now,
+) -> Option<Duration> {
+    let (ledger, replication) = (ledger?, replication?);
+    let moved = ledger.servers != live.servers()?.by_domain;
     let here = ledger.written.iter().filter(|_| moved);
     let mut last: Option<Duration> = None;
     for (account, (at, to)) in ledger.elsewhere.iter().chain(here) {
         let age = Duration::try_from(now.wall.duration_since(*at)).unwrap_or_default();
-        let left = servers.replication.checked_sub(age).filter(|left| !left.is_zero());
+        let left = replication.checked_sub(age).filter(|left| !left.is_zero());
         if let Some(left) = left
             && live.get(account).is_some_and(|found| !found.state.is(*to))
         {
@@ -52,10 +60,29 @@ pub fn doubt(ledger: Option<&TargetLedger>, live: &mut Live, now: Now) -> Option
     last
 }
 
+/// Tells whether this target wrote an account lately.
+pub(super) fn has_written(ledger: &TargetLedger, account: &AccountId) -> bool {
+    ledger.written.contains_key(account) || ledger.elsewhere.contains_key(account)
+}
+
+/// Returns how much longer a restart waits for what it makes effective.
+pub(super) fn time_left(owed: &Debt, replication: Duration, now: Now) -> Duration {
+    replication.saturating_sub(age(owed, now))
+}
+
+/// Returns how long until it is looked for again: often at first, when it is most likely to arrive.
+pub(super) fn patience(owed: &Debt, left: Duration, now: Now) -> Duration {
+    Duration::from_secs(age(owed, now).as_secs() / 4).clamp(SHORTEST_LOOK, LONGEST_LOOK).min(left)
+}
+
+fn age(owed: &Debt, now: Now) -> Duration {
+    Duration::try_from(now.wall.duration_since(owed.written)).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Access, Account, AccountId, Servers, State};
+    use crate::model::{Access, Account, Servers, State};
 
     fn live(server: &str) -> Live {
         let account = |id: &str| Account {
@@ -65,8 +92,7 @@ mod tests {
             state: State::Is(Access::Enabled),
         };
         let by_domain = BTreeMap::from([("x".to_owned(), server.to_owned())]);
-        let servers = Servers { by_domain, replication: Duration::from_mins(15) };
-        Live::new(vec![account("a"), account("b"), account("c")]).unwrap().answered_by(servers)
+        Live::new(vec![account("a"), account("b"), account("c")]).unwrap().answered_by(Servers { by_domain })
     }
 
     fn at(minute: i64) -> Now {
@@ -86,7 +112,7 @@ mod tests {
 
     fn doubted(ledger: &TargetLedger, server: &str, now: Now) -> (Vec<String>, Option<Duration>) {
         let mut live = live(server);
-        let left = doubt(Some(ledger), &mut live, now);
+        let left = doubt(Some(ledger), Some(Duration::from_mins(15)), &mut live, now);
         let doubted = live.iter().filter(|account| matches!(account.state, State::Unreadable(_)));
         (doubted.map(|account| account.id.to_owned()).collect(), left)
     }

@@ -32,6 +32,10 @@ pub(super) struct ServiceState {
     /// What proves a restart that could not be written down as settled yet.
     pub(super) proven: BTreeMap<Instance, Proven>,
     pub(super) told_manual: BTreeSet<Instance>,
+    /// Instances that wait until what was written has arrived where they read.
+    pub(super) arriving: BTreeMap<Instance, Arriving>,
+    /// Up to which write everything has arrived where a server reads.
+    pub(super) arrived: BTreeMap<String, u64>,
 }
 
 impl ServiceState {
@@ -62,6 +66,8 @@ impl ServiceState {
             reported: BTreeSet::new(),
             proven: BTreeMap::new(),
             told_manual: BTreeSet::new(),
+            arriving: BTreeMap::new(),
+            arrived: BTreeMap::new(),
         }
     }
 }
@@ -75,12 +81,24 @@ impl ServiceState {
         self.blind.remove(instance);
         self.reported.remove(instance);
         self.proven.remove(instance);
+        self.arriving.remove(instance);
     }
 
     /// An instance was restarted by a wish that was sent at `asked`, as far as anybody can tell.
     pub(super) fn rests(&mut self, instance: &Instance, asked: Duration) {
         self.rested.insert(instance.clone(), asked + self.policy.min_interval);
     }
+}
+
+/// Why an instance waits for what was written.
+#[derive(Clone, Debug)]
+pub(super) struct Arriving {
+    /// When it is looked for again.
+    pub(super) look: Duration,
+    /// What is known, for a person.
+    pub(super) why: String,
+    /// When the restart waits no longer, on the wall.
+    pub(super) until: jiff::Timestamp,
 }
 
 /// A restart that is proven.

@@ -1,5 +1,7 @@
 //! Settling: looking whether a restart that is owed has happened, and making it happen when it is due.
 
+mod arrival;
+
 use std::time::Duration;
 
 use super::debt::{self, Writes};
@@ -14,6 +16,7 @@ use crate::journal::fold::Debt;
 use crate::model::{Fault, Now};
 use crate::plan::policy::Action;
 use crate::services::{Condition, Instance, Observed, ServiceError};
+use arrival::Arrival;
 
 /// How often a service is looked at that only a person restarts.
 const MANUAL_LOOK: Duration = Duration::from_mins(1);
@@ -38,10 +41,11 @@ pub(super) struct Settle {
 #[derive(Debug)]
 enum Step {
     Look,
+    Arrival(Arrival),
     Intent(PendingRecords),
     Restart,
     LookAgain,
-    Settled(PendingRecords, Proof, usize),
+    Settled(PendingRecords, Proof, bool, usize),
     Ready,
     Failed(PendingRecords, ServiceError),
 }
@@ -49,7 +53,7 @@ enum Step {
 impl Settle {
     /// Tells whether nothing is lost when the answer is not waited for.
     pub(super) fn can_be_given_up(&self) -> bool {
-        matches!(self.step, Step::Look | Step::Ready)
+        matches!(self.step, Step::Look | Step::Arrival(_) | Step::Ready)
     }
 }
 
@@ -82,6 +86,7 @@ impl Engine {
             // A new write is a new reason to try at once.
             service.failing.remove(&instance);
             service.reported.remove(&instance);
+            service.arriving.remove(&instance);
         }
     }
 
@@ -122,7 +127,8 @@ impl Engine {
         now: Now,
     ) -> Option<Duration> {
         let instance = &owed.instance;
-        let urgent = self.urgent.contains(&(key.to_owned(), instance.clone()));
+        let wish = self.urgent.get(&(key.to_owned(), instance.clone()));
+        let urgent = wish.is_some();
         let suspended = self.ledger.suspended.as_ref().is_some_and(|suspension| suspension.holds(now.wall));
         let writes = service.writes.get(instance).copied();
         let writes = writes.unwrap_or_else(|| Writes::inherited(owed, &service.policy, now));
@@ -142,7 +148,9 @@ impl Engine {
             }
         }?;
         let failing = service.failing.get(instance).map_or(Duration::ZERO, |(backoff, _)| backoff.due);
-        Some(if urgent { due } else { due.max(failing) })
+        let due = if urgent { due } else { due.max(failing) };
+        let arrives = service.arriving.get(instance).map_or(Duration::ZERO, |arriving| arriving.look);
+        Some(if wish == Some(&true) { due } else { due.max(arrives) })
     }
 
     /// Returns an instance whose restart is due now.
@@ -184,6 +192,9 @@ impl Engine {
     pub(super) fn settle_answered(&mut self, mut settle: Box<Settle>, answer: Answer, now: Now) {
         match (std::mem::replace(&mut settle.step, Step::Look), answer) {
             (Step::Look, Answer::Observed(seen)) => self.looked(settle, seen, now),
+            (Step::Arrival(arrival), Answer::Arrival(answer)) => {
+                self.arrival_answered(settle, arrival, answer, now);
+            }
             (Step::Intent(pending), answer) => {
                 self.remember(&pending, &answer);
                 self.ask(settle, now);
@@ -195,9 +206,9 @@ impl Engine {
             }
             (Step::Restart, Answer::Restarted(Err(error))) => self.failed(settle, error, now),
             (Step::LookAgain, Answer::Observed(seen)) => self.looked_again(settle, seen, now),
-            (Step::Settled(pending, proof, accounts), answer) => {
+            (Step::Settled(pending, proof, unconfirmed, accounts), answer) => {
                 self.remember(&pending, &answer);
-                self.settled(settle, proof, accounts);
+                self.settled(settle, proof, unconfirmed, accounts);
             }
             (Step::Ready, Answer::Ready(ready)) => self.waited(&settle, ready),
             (Step::Failed(pending, error), answer) => {
@@ -212,7 +223,7 @@ impl Engine {
         self.ledger.debts(&settle.service).iter().find(|owed| owed.instance == settle.instance)
     }
 
-    fn looked(&mut self, mut settle: Box<Settle>, seen: Result<Vec<Observed>, ServiceError>, now: Now) {
+    fn looked(&mut self, settle: Box<Settle>, seen: Result<Vec<Observed>, ServiceError>, now: Now) {
         let Some(service) = self.services.get(&settle.service) else { return };
         let action = service.profile.action;
         let seen = match seen {
@@ -237,16 +248,23 @@ impl Engine {
         if let Some(proof) = found {
             return self.settle_by(settle, proof, now);
         }
-        if action == Action::Manual {
-            return self.wait_for_a_person(&settle, now);
-        }
-        if seen.as_ref().is_some_and(|seen| seen.condition == Condition::Changing) {
+        let changes = seen.as_ref().is_some_and(|seen| seen.condition == Condition::Changing);
+        if changes && action != Action::Manual {
             let error = ServiceError {
                 what: format!("{} is starting or stopping", settle.instance),
                 fault: Fault::TRANSIENT,
                 help: None,
             };
             return self.failed(settle, error, now);
+        }
+        self.look_for_arrival(settle, seen, now);
+    }
+
+    /// Nothing stands in the way of the restart any more; `seen` is how the instance was seen right before.
+    fn intend(&mut self, mut settle: Box<Settle>, seen: Option<Observed>, arrived: Option<bool>, now: Now) {
+        let Some(service) = self.services.get(&settle.service) else { return };
+        if service.profile.action == Action::Manual {
+            return self.wait_for_a_person(&settle, now);
         }
         settle.shows = seen.as_ref().is_some_and(shows_runs);
         settle.before = seen.as_ref().and_then(|seen| seen.identity.clone());
@@ -256,6 +274,7 @@ impl Engine {
             instance: settle.instance.clone(),
             attempt,
             seen,
+            arrived,
         };
         self.note(vec![record], true, now, |pending| {
             settle.step = Step::Intent(pending);
@@ -269,7 +288,7 @@ impl Engine {
         let showed = self.owed(settle).is_some_and(|owed| owed.anchor.as_ref().is_some_and(shows_runs));
         // A goal that ends does not look twice, and an operator who wants it now shall have it now.
         let once = !matches!(self.mode.goal, Goal::Run)
-            || self.urgent.contains(&(settle.service.clone(), settle.instance.clone()));
+            || self.urgent.contains_key(&(settle.service.clone(), settle.instance.clone()));
         let Some(service) = self.services.get_mut(&settle.service) else { return false };
         let looks = service.blind.entry(settle.instance.clone()).or_default();
         *looks += 1;
@@ -330,6 +349,7 @@ impl Engine {
     fn settle_by(&mut self, mut settle: Box<Settle>, proof: Proof, now: Now) {
         let Some(owed) = self.owed(&settle) else { return };
         let (covers, accounts) = (owed.last_write, owed.accounts.len());
+        let unconfirmed = proof != Proof::Stopped && self.is_unconfirmed(&settle, now);
         if let Some(service) = self.services.get_mut(&settle.service) {
             let proven = Proven { proof: proof.clone(), covers, asked: settle.asked };
             service.proven.insert(settle.instance.clone(), proven);
@@ -343,21 +363,23 @@ impl Engine {
             instance: settle.instance.clone(),
             proof: proof.clone(),
             covers,
+            unconfirmed,
         };
         self.note(vec![record], true, now, |pending| {
-            settle.step = Step::Settled(pending, proof, accounts);
+            settle.step = Step::Settled(pending, proof, unconfirmed, accounts);
             Activity::Settle(settle)
         });
     }
 
-    fn settled(&mut self, mut settle: Box<Settle>, proof: Proof, accounts: usize) {
+    fn settled(&mut self, mut settle: Box<Settle>, proof: Proof, unconfirmed: bool, accounts: usize) {
         self.urgent.remove(&(settle.service.clone(), settle.instance.clone()));
         let stopped = proof == Proof::Stopped;
         if let Some(service) = self.services.get_mut(&settle.service) {
             service.forget(&settle.instance);
         }
         let name = self.service_name(&settle.service);
-        self.tell(Notice::Settled { service: name, instance: settle.instance.clone(), proof, accounts });
+        let instance = settle.instance.clone();
+        self.tell(Notice::Settled { service: name, instance, proof, unconfirmed, accounts });
         if self.stopping.is_none() && !stopped {
             settle.step = Step::Ready;
             let (service, instance) = (settle.service.clone(), settle.instance.clone());
@@ -433,9 +455,13 @@ fn shows_runs(seen: &Observed) -> bool {
 }
 
 fn in_words(error: &ServiceError) -> String {
-    match &error.help {
-        Some(help) => format!("{error}; {help}"),
-        None => error.to_string(),
+    with_help(error.to_string(), error.help.as_deref())
+}
+
+fn with_help(what: String, help: Option<&str>) -> String {
+    match help {
+        Some(help) => format!("{what}; {help}"),
+        None => what,
     }
 }
 

@@ -126,6 +126,9 @@ pub struct OwedStatus {
     pub not_effective: Vec<String>,
     /// What the last attempt failed with.
     pub failure: Option<String>,
+    /// Why it waits for what was written to arrive where the instance reads, and until when at the latest.
+    #[serde(default)]
+    pub arriving: Option<(String, Timestamp)>,
 }
 
 impl Engine {
@@ -148,6 +151,10 @@ impl Engine {
                         due: due.map(|due| on_the_wall(due, now)),
                         overdue: matches!(self.mode.goal, Goal::Run)
                             && failing.is_some_and(|(backoff, _)| backoff.attempts > 0),
+                        arriving: service
+                            .arriving
+                            .get(&owed.instance)
+                            .map(|arriving| (arriving.why.clone(), arriving.until)),
                         ..owed_status(owed)
                     }
                 });
@@ -287,6 +294,7 @@ fn owed_status(owed: &crate::journal::fold::Debt) -> OwedStatus {
         accounts: owed.accounts.len(),
         not_effective: owed.disabled().map(|(_, name)| name.to_owned()).collect(),
         failure: owed.failure.clone(),
+        arriving: None,
     }
 }
 

@@ -19,6 +19,8 @@ use crate::plan::{Change, Plan};
 pub(super) struct Target {
     pub(super) policy: Policy,
     pub(super) chunk_size: usize,
+    /// How long a write may take to reach all servers of the store, if it has several.
+    pub(super) replication: Option<Duration>,
     /// The desired state in force, and the one that the guards last let pass.
     pub(super) good: Option<Desired>,
     pub(super) applied: Option<Desired>,
@@ -67,6 +69,7 @@ impl Target {
         Self {
             policy,
             chunk_size: start.chunk_size.max(1),
+            replication: start.replication,
             good: start.good,
             applied: start.applied,
             commit: None,

@@ -1,6 +1,7 @@
 //! The engine by hand: a small world whose every answer is the test's own. What the simulation once found stands
 //! here as a history of its own.
 
+mod arrivals;
 mod debts;
 mod known;
 mod turns;
@@ -23,9 +24,11 @@ use crate::plan;
 use crate::plan::policy::{
     Action, Drift, Limits, Missing, OnBlocked, Profile, RestartPolicy, Share, Unlisted,
 };
-use crate::services::{Condition, Observed, ServiceError};
+use crate::services::{Condition, LOCALHOST, Observed, ServiceError};
 
 const SERVICE: &str = "pop3";
+/// How long a write takes, of a store behind a service on another machine.
+const REPLICATION: Duration = Duration::from_mins(15);
 const NOON: &str = "2026-08-22T12:00:00Z";
 
 /// The engine with what the world around it would answer.
@@ -132,7 +135,9 @@ impl Hand {
         let find = |digest| kept.iter().find(|kept| Some(kept.digest()) == digest).cloned();
         let good = find(known.and_then(|known| known.good));
         let applied = find(known.and_then(|known| known.applied.as_ref()).map(|mark| mark.digest));
-        let start = Start { policy: policy.clone(), chunk_size: 10, good, applied };
+        let replication =
+            policy.service.instances.iter().any(|one| one.server != LOCALHOST).then_some(REPLICATION);
+        let start = Start { policy: policy.clone(), chunk_size: 10, replication, good, applied };
         Engine::new(mode, ledger, BTreeMap::from([("t".to_owned(), start)]), now)
     }
 

@@ -258,10 +258,11 @@ impl Engine {
     }
 
     fn live_read(&mut self, name: &str, mut live: Arc<Live>, now: Now) {
+        let wait = self.targets.get(name).and_then(|target| target.replication);
         let settles = live
             .servers()
             .is_some()
-            .then(|| replication::doubt(self.ledger.of(name), Arc::make_mut(&mut live), now))
+            .then(|| replication::doubt(self.ledger.of(name), wait, Arc::make_mut(&mut live), now))
             .flatten();
         let Some(target) = self.targets.get_mut(name) else { return };
         let back = target.store.take().is_some();

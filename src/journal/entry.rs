@@ -192,6 +192,10 @@ pub enum Record {
         /// How the instance was seen right before, after the last write: another identity later proves a restart.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seen: Option<Observed>,
+        /// Whether what was written had reached the directory servers that the instance reads from; `None` where
+        /// there is nothing to ask for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        arrived: Option<bool>,
     },
     /// A restart did not work; it is still owed.
     RestartFailed {
@@ -212,6 +216,9 @@ pub enum Record {
         proof: Proof,
         /// The sequence number of the last write that it covers.
         covers: u64,
+        /// Whether nobody saw what was written arrive where the instance reads: replication is not confirmed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unconfirmed: bool,
     },
     /// Somebody stopped all writing.
     Suspended {
@@ -270,6 +277,13 @@ pub enum Proof {
         /// Who.
         by: String,
     },
+}
+
+impl Proof {
+    /// Returns it in words; with a caution where nobody saw what was written arrive where the instance reads.
+    pub fn words(&self, unconfirmed: bool) -> String {
+        format!("{self}{}", if unconfirmed { "; replication not confirmed" } else { "" })
+    }
 }
 
 impl std::fmt::Display for Proof {

@@ -152,6 +152,9 @@ pub struct Debt {
     pub attempts: u32,
     /// What the last attempt failed with.
     pub failure: Option<String>,
+    /// Whether what was written had arrived where the instance reads when the last attempt began.
+    #[serde(default)]
+    pub arrived: Option<bool>,
 }
 
 impl Debt {
@@ -175,6 +178,9 @@ pub struct Settlement {
     pub covers: u64,
     /// Whether popgate itself asked for the restart.
     pub ours: bool,
+    /// Whether nobody saw what was written arrive where the instance reads.
+    #[serde(default)]
+    pub unconfirmed: bool,
     /// When popgate itself last restarted it, whoever did what this proves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarted: Option<Timestamp>,
@@ -271,9 +277,10 @@ impl Ledger {
             Record::Chunk { .. } => self.sent(seq, at),
             Record::Outcome { account, to, outcome, .. } => self.outcome(seq, at, account, *to, outcome),
             Record::End { seen, void, .. } => self.end(at, seen, *void),
-            Record::Restart { service, instance, attempt, seen } => {
+            Record::Restart { service, instance, attempt, seen, arrived } => {
                 if let Some(debt) = self.debt(service, instance) {
                     debt.attempts = *attempt;
+                    debt.arrived = *arrived;
                     // Any sight after the last write will do, as long as it shows something.
                     if debt.anchor.as_ref().is_none_or(|anchor| anchor.identity.is_none()) && seen.is_some() {
                         debt.anchor.clone_from(seen);
@@ -287,8 +294,8 @@ impl Ledger {
             }
             Record::Suspended { suspension } => self.suspended = Some(suspension.clone()),
             Record::Resumed { .. } => self.suspended = None,
-            Record::Settled { service, instance, proof, covers } => {
-                self.settle(at, service, instance, proof, *covers);
+            Record::Settled { service, instance, proof, covers, unconfirmed } => {
+                self.settle(at, service, instance, proof, *covers, *unconfirmed);
             }
         }
     }
@@ -376,6 +383,7 @@ impl Ledger {
                     anchor: None,
                     attempts: 0,
                     failure: None,
+                    arrived: None,
                 });
                 service.debts.len() - 1
             });
@@ -384,6 +392,7 @@ impl Ledger {
             debt.written = at;
             debt.anchor = None;
             debt.attempts = 0;
+            debt.arrived = None;
             for (account, to, name, _) in &open.unsent {
                 debt.accounts.insert(account.clone(), (*to, name.clone()));
             }
@@ -400,6 +409,7 @@ impl Ledger {
             if open.instances.iter().any(|owing| owing.instance == debt.instance) {
                 debt.last_write = seq;
                 debt.written = at;
+                debt.arrived = None;
                 if matches!(outcome, Outcome::NotApplied(_) | Outcome::Missing) {
                     let before = open.before.iter().find(|before| before.instance == debt.instance);
                     match before.and_then(|before| before.accounts.get(account)) {
@@ -470,7 +480,15 @@ impl Ledger {
         self.targets.entry(open.target.clone()).or_default().recent.extend(doubted);
     }
 
-    fn settle(&mut self, at: Timestamp, service: &str, instance: &Instance, proof: &Proof, covers: u64) {
+    fn settle(
+        &mut self,
+        at: Timestamp,
+        service: &str,
+        instance: &Instance,
+        proof: &Proof,
+        covers: u64,
+        unconfirmed: bool,
+    ) {
         let service = self.services.entry(service.to_owned()).or_default();
         let mut ours = false;
         service.debts.retain(|debt| {
@@ -483,8 +501,14 @@ impl Ledger {
         let before = known.and_then(|known| known.restarted.or(known.ours.then_some(known.at)));
         let restarted = if ours { Some(at) } else { before };
         service.settled.retain(|settled| settled.instance != *instance);
-        let settled =
-            Settlement { instance: instance.clone(), at, proof: proof.clone(), covers, ours, restarted };
-        service.settled.push(settled);
+        service.settled.push(Settlement {
+            instance: instance.clone(),
+            at,
+            proof: proof.clone(),
+            covers,
+            ours,
+            unconfirmed,
+            restarted,
+        });
     }
 }

@@ -29,6 +29,8 @@ pub enum Event {
         instance: Instance,
         /// By what.
         proof: Proof,
+        /// Whether nobody saw what was written arrive where the instance reads.
+        unconfirmed: bool,
     },
     /// A restart failed.
     RestartFailed {
@@ -167,8 +169,9 @@ pub fn tell<'a>(lines: &'a [Line<Record>]) -> Vec<Event> {
             Record::RestartFailed { instance, why, .. } => {
                 events.push(Event::RestartFailed { at, instance: instance.clone(), why: why.clone() });
             }
-            Record::Settled { instance, proof, .. } => {
-                events.push(Event::Restarted { at, instance: instance.clone(), proof: proof.clone() });
+            Record::Settled { instance, proof, unconfirmed, .. } => {
+                let (instance, proof, unconfirmed) = (instance.clone(), proof.clone(), *unconfirmed);
+                events.push(Event::Restarted { at, instance, proof, unconfirmed });
             }
             Record::Suspended { suspension } => {
                 let until = suspension.until.map_or_else(String::new, |until| format!(" until {until}"));

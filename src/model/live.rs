@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::hint::black_box;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use super::{Access, Account, AccountId, State};
 use crate::name::{Hashed, Index, TOGETHER, same};
@@ -39,7 +38,7 @@ pub struct Live {
     order: OnceLock<Box<[u32]>>,
     /// Whether they came in that order.
     in_order: bool,
-    /// Which directory server answered for each domain, and how long a write takes to reach the others.
+    /// Which directory server answered for each domain.
     servers: Option<Box<Servers>>,
 }
 
@@ -48,8 +47,6 @@ pub struct Live {
 pub struct Servers {
     /// The one that answered, by domain.
     pub by_domain: BTreeMap<String, String>,
-    /// How long a write takes to reach the others at the most.
-    pub replication: Duration,
 }
 
 /// Every state that needs no words, by its byte.

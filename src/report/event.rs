@@ -115,6 +115,7 @@ mod tests {
             service: "dovecot.service".to_owned(),
             instance: Instance::local("dovecot.service"),
             proof: Proof::Succeeded,
+            unconfirmed: false,
             accounts: 2,
         };
         assert_eq!(

@@ -27,13 +27,13 @@ pub fn text(events: &[Event], older: usize, timezone: &TimeZone, out: &mut dyn f
     for event in events.iter().rev() {
         match event {
             Event::Batch(one) => batch(one, timezone, out)?,
-            Event::Restarted { at, instance, proof } => {
+            Event::Restarted { at, instance, proof, unconfirmed } => {
                 let (at, instance) = (moment(*at, timezone), harmless(&instance.to_string()));
                 let what = match proof {
                     Proof::Stopped => "needed no restart",
                     _ => "restarted",
                 };
-                writeln!(out, "{at}  {instance} {what}: {}", cut(&proof.to_string(), LONGEST))?;
+                writeln!(out, "{at}  {instance} {what}: {}", cut(&proof.words(*unconfirmed), LONGEST))?;
             }
             Event::RestartFailed { at, instance, why } => {
                 let (at, instance) = (moment(*at, timezone), harmless(&instance.to_string()));
@@ -128,13 +128,14 @@ fn event(event: &Event) -> Value {
             "author": batch.author,
             "changes": batch.changes.iter().map(made).collect::<Vec<_>>(),
         }),
-        Event::Restarted { at, instance, proof } => json!({
+        Event::Restarted { at, instance, proof, unconfirmed } => json!({
             "kind": "restarted",
             "at": at,
             "server": instance.server,
             "service": instance.service,
             "proof": proof,
-            "message": proof.to_string(),
+            "message": proof.words(*unconfirmed),
+            "unconfirmed": unconfirmed,
         }),
         Event::RestartFailed { at, instance, why } => json!({
             "kind": "restart_failed",

@@ -82,11 +82,20 @@ pub fn sentence(notice: &Notice) -> (Level, String) {
             };
             (Level::Info, format!("restart of {instance} owed, {due}"))
         }
+        Notice::Arriving { service: _, instance, why, at_most } => {
+            let (instance, at_most) = (harmless(&instance.to_string()), seconds(*at_most));
+            let why = cut(why, LONGEST);
+            (
+                Level::Info,
+                format!("restart of {instance} waits for replication, {at_most} at the most: {why}"),
+            )
+        }
         Notice::Restarting { service: _, instance } => {
             (Level::Debug, format!("restarting {}", harmless(&instance.to_string())))
         }
-        Notice::Settled { service: _, instance, proof, accounts } => {
-            (Level::Info, settled(&instance.to_string(), proof, *accounts as u64))
+        Notice::Settled { service: _, instance, proof, unconfirmed, accounts } => {
+            let level = if *unconfirmed { Level::Warn } else { Level::Info };
+            (level, settled(&instance.to_string(), proof, *unconfirmed, *accounts as u64))
         }
         Notice::RestartFailed { service: _, instance, why, again_in } => {
             let (instance, again) = (harmless(&instance.to_string()), seconds(*again_in));
@@ -224,9 +233,9 @@ fn counted(value: usize, word: &str) -> String {
     format!("{value} {word}{}", if value == 1 { "" } else { "s" })
 }
 
-fn settled(instance: &str, proof: &Proof, accounts: u64) -> String {
+fn settled(instance: &str, proof: &Proof, unconfirmed: bool, accounts: u64) -> String {
     let instance = harmless(instance);
-    let proof_words = cut(&proof.to_string(), LONGEST);
+    let proof_words = cut(&proof.words(unconfirmed), LONGEST);
     let effective = match accounts {
         0 => "no change waited for it".to_owned(),
         1 => "1 change is effective".to_owned(),

@@ -217,6 +217,10 @@ fn service(
             let what = if service.unknown { "" } else { "the last attempt failed: " };
             writeln!(out, "    {what}{}", cut(why, LONGEST))?;
         }
+        if let Some((why, until)) = &debt.arriving {
+            let until = moment(*until, timezone);
+            writeln!(out, "    waits for replication, at the latest until {until}: {}", cut(why, LONGEST))?;
+        }
         not_effective(debt, timezone, out)?;
     }
     for (instance, why) in &service.unready {
@@ -264,7 +268,7 @@ fn not_effective(owed: &OwedStatus, timezone: &TimeZone, out: &mut dyn fmt::Writ
 /// The line that says by what the last restart of an instance was proven.
 pub(super) fn settled(last: &Settlement, timezone: &TimeZone) -> String {
     let (instance, at) = (harmless(&last.instance.to_string()), moment(last.at, timezone));
-    let proof = cut(&last.proof.to_string(), LONGEST);
+    let proof = cut(&last.proof.words(last.unconfirmed), LONGEST);
     match last.proof {
         Proof::Stopped => format!("{instance} needed no restart {at}: {proof}"),
         Proof::Succeeded => format!("restart of {instance} settled {at}: {proof}"),

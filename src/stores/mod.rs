@@ -5,10 +5,11 @@ pub mod memory;
 pub mod sql;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::model::{AccountId, Fault, Finding, Live, Outcome};
+use crate::model::{Access, AccountId, Fault, Finding, Live, Outcome};
 use crate::plan::Change;
 
 /// A store that can be read. Commands that only read hold this type and so cannot write.
@@ -33,6 +34,19 @@ pub trait Reader: Send + Sync {
     /// Tells whether [`read_for`](Self::read_for) does more than [`read`](Self::read).
     fn looks_up(&self) -> bool {
         false
+    }
+
+    /// Returns how long a write may take to reach all of the store's servers; `None` for a store whose writes are
+    /// everywhere at once.
+    fn replication(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Counts those of these accounts that do not read as they were written where `server` reads: on the directory
+    /// servers of its site.
+    async fn not_arrived(&self, server: &str, written: &[(AccountId, Access)]) -> Result<usize, StoreError> {
+        let _ = (server, written);
+        Ok(0)
     }
 
     /// Returns the name of the account that popgate itself signs in as, which is never written.

@@ -1,6 +1,7 @@
 //! Exchange: the client of PowerShell remoting and the store, against the protocol double.
 
 mod client;
+mod farm;
 #[cfg(feature = "kerberos")]
 mod kerberos;
 mod program;

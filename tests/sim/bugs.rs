@@ -12,6 +12,8 @@ pub(crate) enum Bug {
     ForgottenDebt,
     /// Files are not looked at again after a restart of the process.
     DeafAfterStart,
+    /// What was written is taken to be everywhere at once.
+    ArrivedAtOnce,
     /// A restart is never believed.
     NothingProves,
     /// The guards let everything pass.
@@ -39,11 +41,12 @@ pub(crate) enum Bug {
 impl Bug {
     /// All of them, with the invariant that each breaks; 0 stands for an engine that goes round in circles. Invariants 5
     /// and 10 are not checked here, see [`crate::check`].
-    pub(crate) const ALL: [(Self, u8); 15] = [
+    pub(crate) const ALL: [(Self, u8); 16] = [
         (Self::HalfState, 1),
         (Self::UnknownIsAbsent, 2),
         (Self::ForgottenDebt, 3),
         (Self::DeafAfterStart, 3),
+        (Self::ArrivedAtOnce, 3),
         (Self::NothingProves, 4),
         (Self::OpenWindows, 4),
         (Self::ForgottenRestart, 4),

@@ -81,6 +81,8 @@ impl Known {
 /// What is known of one instance.
 #[derive(Clone, Default)]
 struct Served {
+    /// When it was last settled, by the true clock.
+    settled: Duration,
     /// A write since the last settlement that may have reached the store.
     owed: bool,
     /// A restart since the last write that happened, was answered, and could be seen afterwards.
@@ -175,6 +177,7 @@ impl Check {
         now: Duration,
         sync: bool,
         units: &[Unit],
+        arrivals: &[(Duration, Duration)],
     ) -> Result<(), Violation> {
         for record in records {
             self.plausible(record, at, now)?;
@@ -226,8 +229,9 @@ impl Check {
                         served.anchor = seen.as_ref().and_then(|seen| seen.identity.clone());
                     }
                 }
-                Record::Settled { instance, proof, .. } => {
-                    self.settled(instance, proof, units)?;
+                Record::Settled { instance, proof, unconfirmed, .. } => {
+                    let arrivals = if *unconfirmed { &[] } else { arrivals };
+                    self.settled(instance, proof, units, arrivals, now)?;
                 }
                 _ => {}
             }
@@ -236,7 +240,15 @@ impl Check {
         Ok(())
     }
 
-    fn settled(&mut self, instance: &Instance, proof: &Proof, units: &[Unit]) -> Result<(), Violation> {
+    /// `arrivals` are writes with the moment when they had reached all servers, where the record claims that they had.
+    fn settled(
+        &mut self,
+        instance: &Instance,
+        proof: &Proof,
+        units: &[Unit],
+        arrivals: &[(Duration, Duration)],
+        now: Duration,
+    ) -> Result<(), Violation> {
         let unit = units.iter().find(|unit| unit.instance == *instance).expect("every instance is known");
         let told = matches!(proof, Proof::Told { .. });
         // A person may be wrong, and a stopped service has been started since, with the new state.
@@ -251,6 +263,14 @@ impl Check {
             return broken(4, what);
         }
         let served = self.units.get_mut(instance).expect("every instance is known");
+        let covered = std::mem::replace(&mut served.settled, now);
+        let arrived = arrivals.iter().filter(|(at, _)| *at > covered).map(|(_, arrived)| *arrived).max();
+        let too_early = arrived.is_some_and(|arrived| unit.started < arrived);
+        if !told && unit.running && *proof != Proof::Stopped && too_early {
+            let what =
+                format!("{instance} began to run before what was written could be read, and nobody says so");
+            return broken(3, what);
+        }
         served.owed = false;
         if let Some(asked) = served.asked.take() {
             (served.last, served.another) = (Some(asked), false);

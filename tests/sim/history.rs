@@ -301,6 +301,7 @@ impl History {
                 Effect::Append { .. } => Seen::CrashAppend,
                 Effect::Write { .. } => Seen::CrashWrite,
                 Effect::Observe { .. } => Seen::CrashObserve,
+                Effect::Arrival { .. } => Seen::CrashArrival,
                 Effect::Restart { .. } => Seen::CrashRestart,
                 _ => Seen::CrashReady,
             }),
@@ -387,6 +388,7 @@ impl History {
             let start = Start {
                 policy,
                 chunk_size: target.chunk_size,
+                replication: target.replication,
                 good: self.disk.kept(name, known.and_then(|known| known.good)),
                 applied: self.disk.kept(name, applied),
             };

@@ -19,7 +19,7 @@ kinds! {
     AnswerTooShort, LostRace, Outage, Renamed, Recycled, Ambiguous, Appeared, Deleted, Denied, Unreadable, ChangedByHand, Created,
     // The services.
     DidNotStop, Hung, HungAndRestarted, StartedLate, Lied, Stopped, RestartedBySomebody, LookFailed, NotReady, TwoInstances,
-    TwoTargets, ClockSkewed,
+    TwoTargets, ClockSkewed, OnItsWay, Arrived, ArrivalUnknown, Unconfirmed,
     // The disk.
     DiskFull, AppendFailed, FsyncFailed, TornAppend, CutInsideLine, ZeroFilledTail, LostUnsynced, NewSegment, ReadBack,
     // The files.
@@ -29,7 +29,7 @@ kinds! {
     // The clocks.
     WallForward, WallBack, WallFarForward,
     // Crashes, by what was under way.
-    CrashIdle, CrashReadDesired, CrashKeep, CrashReadLive, CrashAppend, CrashWrite, CrashObserve, CrashRestart, CrashReady,
+    CrashIdle, CrashReadDesired, CrashKeep, CrashReadLive, CrashAppend, CrashWrite, CrashObserve, CrashArrival, CrashRestart, CrashReady,
     CrashAnswered,
     // What popgate did about it all.
     Wrote, Restarted, SettledByIdentity, SettledByAge, SettledByWord, SettledByStop, SettledByPerson, Expired, Drifted,

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use popgate::engine::window::{Days, Hours, Kind, Verdict, Window, Windows};
 use popgate::engine::{Goal, Mode, Watch};
-use popgate::model::Access;
+use popgate::model::{Access, AccountId};
 use popgate::name::Glob;
 use popgate::plan::policy::{
     Action, Drift, Limits, Missing, OnBlocked, OnDrift, Policy, Profile, RestartPolicy, Share, Unlisted,
@@ -29,6 +29,11 @@ pub(crate) struct TargetWorld {
     pub(crate) chunk_size: usize,
     pub(crate) store: Store,
     pub(crate) files: Files,
+    /// How long a write may take to reach all servers of the store, as the engine is told, and how long it takes.
+    pub(crate) replication: Option<Duration>,
+    pub(crate) spread: Duration,
+    /// When a change last reached an account.
+    pub(crate) reached: BTreeMap<AccountId, Duration>,
 }
 
 pub(crate) struct Setup {
@@ -74,7 +79,11 @@ impl Setup {
             let model = first_model(&store, random);
             let files = Files::new(model, random);
             let chunk_size = 1 + random.below(4);
-            targets.insert((*name).to_owned(), TargetWorld { policy, chunk_size, store, files });
+            let replication = random.chance(250).then(|| random.millis(10_000, 900_000));
+            let spread = replication.map_or(Duration::ZERO, |_| random.millis(0, 1_200_000));
+            let reached = BTreeMap::new();
+            let target = TargetWorld { policy, chunk_size, store, files, replication, spread, reached };
+            targets.insert((*name).to_owned(), target);
         }
         // In the evening, so that the day may end while faults go on, and never later.
         let base: Timestamp = "2030-03-04T19:00:00Z".parse().expect("a time");

@@ -33,6 +33,7 @@ fn debt() -> Debt {
         anchor: None,
         attempts: 0,
         failure: None,
+        arrived: None,
     }
 }
 

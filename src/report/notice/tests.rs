@@ -100,7 +100,7 @@ fn a_restart_is_owed_until_a_time_that_can_be_read() {
 fn a_settled_restart_tells_its_proof() {
     let settled = |proof, accounts| {
         let (service, instance) = ("dovecot.service".to_owned(), dovecot());
-        sentence(&Notice::Settled { service, instance, proof, accounts }).1
+        sentence(&Notice::Settled { service, instance, proof, unconfirmed: false, accounts }).1
     };
     assert_eq!(
         settled(Proof::Succeeded, 3),

@@ -66,7 +66,8 @@ fn service(service: &ServiceStatus) -> Value {
             "service": last.instance.service,
             "at": last.at,
             "proof": last.proof,
-            "message": last.proof.to_string(),
+            "message": last.proof.words(last.unconfirmed),
+            "unconfirmed": last.unconfirmed,
             "ours": last.ours,
         })
     });
@@ -92,5 +93,6 @@ fn owed(owed: &OwedStatus) -> Value {
         "accounts": owed.accounts,
         "not_effective": owed.not_effective,
         "failure": owed.failure,
+        "arriving": owed.arriving.as_ref().map(|(why, until)| json!({ "why": why, "until": until })),
     })
 }

@@ -23,6 +23,7 @@ fn settled_by(proof: Proof) -> Settlement {
         proof,
         covers: 7,
         ours: true,
+        unconfirmed: false,
         restarted: None,
     }
 }
@@ -64,6 +65,7 @@ fn owed() -> OwedStatus {
         accounts: 3,
         not_effective: vec!["bob@x".to_owned(), "kim@x".to_owned()],
         failure: None,
+        arriving: None,
     }
 }
 

@@ -43,10 +43,7 @@ impl ExchangeStore {
         let settings = Pipeline::of([Command::new("Get-ADServerSettings")]);
         let settings = self.collect(session, "asking for the controllers", &settings).await;
         let preferred = settings.map(|found| found.first().map(controllers::preferred).unwrap_or_default());
-        let all = Pipeline::of([Command::new("Get-DomainController")]);
-        let all = self.collect(session, "listing the domain controllers", &all).await;
-        let known: Result<Vec<Controller>, _> =
-            all.map(|found| found.iter().filter_map(Controller::read).collect());
+        let known = self.every_controller(session).await;
         let forest = self.organisation.scope == Scope::Forest;
         let (preferred, known) = match (preferred, known) {
             // Without a list nobody knows which domains there are.
@@ -63,6 +60,16 @@ impl ExchangeStore {
         }
         self.known().controllers.clone_from(&chosen);
         Ok(chosen)
+    }
+
+    /// Lists the controllers of every domain.
+    pub(super) async fn every_controller(
+        &self,
+        session: &mut Session,
+    ) -> Result<Vec<Controller>, StoreError> {
+        let all = Pipeline::of([Command::new("Get-DomainController")]);
+        let found = self.collect(session, "listing the domain controllers", &all).await?;
+        Ok(found.iter().filter_map(Controller::read).collect())
     }
 
     /// Runs a pipeline in which nothing may go wrong, and collects its output.

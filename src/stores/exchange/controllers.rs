@@ -30,12 +30,25 @@ impl Controller {
         let name = text(["DnsHostName", "Fqdn"])?;
         let domain = text(["Domain", "DomainName"]).or_else(|| domain_of(&name))?;
         let site = text(["ADSite", "ServerSite"]).unwrap_or_default();
-        Some(Self {
-            domain: dns(&domain),
-            site: site.rsplit('/').next().unwrap_or_default().to_owned(),
-            name,
-        })
+        Some(Self { domain: dns(&domain), site: local_name(&site), name })
     }
+}
+
+/// Returns the last part of a path such as `contoso.example/Configuration/Sites/Taipei`.
+pub(super) fn local_name(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// Returns the controllers of a domain that a server of this site reads from. `own` is the one that is written on: it is
+/// all there is of a domain with a single one, wherever that stands. None where nobody can tell.
+pub(super) fn those_of_site(known: &[Controller], domain: &str, site: &str, own: &str) -> Vec<String> {
+    let all = || known.iter().filter(|controller| controller.domain == domain);
+    let here = all().filter(|controller| controller.site.eq_ignore_ascii_case(site));
+    let mut names: Vec<String> = here.map(|controller| controller.name.clone()).collect();
+    if names.is_empty() && all().all(|controller| controller.name.eq_ignore_ascii_case(own)) {
+        names.push(own.to_owned());
+    }
+    names
 }
 
 /// What the server says of itself with `Get-ADServerSettings`: the controllers it would take, the best first.
@@ -135,6 +148,17 @@ mod tests {
             choose(true, &remembered),
             map([("a.example", "dc01.a.example"), ("b.example", "dc00.b.example")])
         );
+    }
+
+    #[test]
+    fn a_server_reads_from_the_controllers_of_its_site() {
+        let of = |domain, site, own| those_of_site(&known(), domain, site, own);
+        assert_eq!(of("a.example", "s1", "dc01.a.example"), ["dc01.a.example", "dc02.a.example"]);
+        assert_eq!(of("b.example", "S2", "dc00.b.example"), ["dc03.b.example"]);
+        assert!(of("a.example", "S2", "dc01.a.example").is_empty(), "its controllers all stand elsewhere");
+        let only = [known()[0].clone()];
+        assert_eq!(those_of_site(&only, "a.example", "S9", "DC01.a.example"), ["DC01.a.example"]);
+        assert_eq!(those_of_site(&[], "a.example", "S9", "dc01.a.example"), ["dc01.a.example"]);
     }
 
     #[test]

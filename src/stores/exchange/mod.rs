@@ -1,14 +1,16 @@
 //! Exchange Server: who has POP3, by `Get-CASMailbox` and `Set-CASMailbox` over PowerShell remoting.
 //!
 //! `wire` turns mailboxes into accounts, `verdict` says what errors and warnings mean, `controllers` chooses who
-//! answers; all three are pure. `client` opens sessions, `read` and `write` use them.
+//! answers; all three are pure. `client` opens sessions, `read`, `look`, `write` and `arrival` use them.
 //!
 //! Rules that follow from how Exchange is: never an empty identity, which means everybody; always an unlimited result
 //! size, and "more results" is an error; an error is never an empty list; one controller for each domain; a write counts
 //! when it was read back.
 
+mod arrival;
 mod client;
 mod controllers;
+mod look;
 mod preflight;
 mod read;
 mod verdict;
@@ -23,7 +25,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{Reader, StoreError, Wanted, Writer};
-use crate::model::{Finding, Live, Outcome};
+use crate::model::{Access, AccountId, Finding, Live, Outcome};
 use crate::plan::Change;
 use crate::psrp::{Client, Endpoint, Error};
 
@@ -154,6 +156,14 @@ impl Reader for ExchangeStore {
 
     fn looks_up(&self) -> bool {
         true
+    }
+
+    fn replication(&self) -> Option<Duration> {
+        Some(self.organisation.replication_wait)
+    }
+
+    async fn not_arrived(&self, server: &str, written: &[(AccountId, Access)]) -> Result<usize, StoreError> {
+        arrival::not_arrived(self, server, written).await
     }
 }
 

@@ -44,6 +44,7 @@ fn needed(scope: &Scope) -> Vec<Need> {
         Need { command: "Set-CASMailbox", parameters: SET, remedy: RECIPIENTS },
         Need { command: "Get-ADServerSettings", parameters: &[], remedy: CONFIGURATION },
         Need { command: "Get-DomainController", parameters: &[], remedy: CONFIGURATION },
+        Need { command: "Get-ExchangeServer", parameters: &["Identity"], remedy: CONFIGURATION },
     ];
     match scope {
         Scope::Domain => {}

@@ -62,8 +62,7 @@ async fn read_in(store: &ExchangeStore, session: &mut Session, wanted: &Wanted) 
         let names = more.get(&mailbox.guid).cloned().unwrap_or_default();
         mailbox.account(netbios, names)
     });
-    let servers =
-        Servers { by_domain: controllers.clone(), replication: store.organisation.replication_wait };
+    let servers = Servers { by_domain: controllers.clone() };
     let live = Live::new(accounts.collect()).map(|live| live.answered_by(servers));
     live.map_err(|twice| {
         Failed::Store(StoreError {

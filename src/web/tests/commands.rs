@@ -35,6 +35,7 @@ async fn a_status_arrives_whole_and_is_the_latest() {
                 accounts: 2,
                 not_effective: vec!["anna".to_owned()],
                 failure: Some("refused".to_owned()),
+                arriving: Some(("2 are on their way".to_owned(), at)),
             }],
             settled: Vec::new(),
             unready: vec![(instance, "port 110 is closed".to_owned())],

@@ -37,7 +37,10 @@ impl History {
 
     pub(super) fn count_proofs(&mut self, records: &[Record]) {
         for record in records {
-            let Record::Settled { proof, .. } = record else { continue };
+            let Record::Settled { proof, unconfirmed, .. } = record else { continue };
+            if *unconfirmed {
+                self.random.saw(Seen::Unconfirmed);
+            }
             self.random.saw(match proof {
                 Proof::Succeeded => Seen::SettledByWord,
                 Proof::NewIdentity { .. } => Seen::SettledByIdentity,

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use popgate::engine::effect::Effect;
 use popgate::engine::event::{Answer, DesiredRead, ReadFailure, Ticket};
 use popgate::journal::entry::Record;
-use popgate::model::{Access, Account, Live, Outcome, State};
+use popgate::model::{Access, Account, AccountId, Live, Outcome, Servers, State};
 use popgate::plan::{Cause, Change};
 use popgate::services::ServiceError;
 
@@ -98,6 +98,10 @@ impl History {
                     Answer::Observed(if failed { Err(error) } else { Ok(seen) }),
                 );
             }
+            Effect::Arrival { ticket, target, written, .. } => {
+                let counted = self.count_absent(&target, &written);
+                self.answer(ticket, Duration::ZERO, Answer::Arrival(counted));
+            }
             Effect::Restart { ticket, instance, .. } => {
                 let interval = self.targets.values().next().expect("one").policy.restart.min_interval;
                 let (now, wall, faults) = (self.now, self.settled_wall(), self.faults);
@@ -152,7 +156,10 @@ impl History {
     fn read_live(&mut self, target: &str) -> Result<Live, popgate::stores::StoreError> {
         let faults = self.faults;
         let store = &self.targets[target].store;
-        let live = store.read(faults, &mut self.random);
+        let live = store.read(faults, &mut self.random).map(|live| {
+            let servers = || Servers { by_domain: [("x".to_owned(), "dc".to_owned())].into() };
+            if self.targets[target].replication.is_some() { live.answered_by(servers()) } else { live }
+        });
         self.check.read(target, live.as_ref().ok());
         if self.restless
             && let Ok(live) = &live
@@ -180,6 +187,36 @@ impl History {
         live
     }
 
+    /// How many accounts do not read as they were written where the services look.
+    fn count_absent(
+        &mut self,
+        target: &str,
+        written: &[(AccountId, Access)],
+    ) -> Result<usize, popgate::stores::StoreError> {
+        let world = &self.targets[target];
+        if world.store.down || self.faults && self.random.chance(100) {
+            self.random.saw(Seen::ArrivalUnknown);
+            let what = "no controller answers".to_owned();
+            return Err(popgate::stores::StoreError {
+                what,
+                fault: popgate::model::Fault::TRANSIENT,
+                help: None,
+            });
+        }
+        let is_there = |(account, to): &&(AccountId, Access)| {
+            let found = world.store.accounts.get(account);
+            found.is_none_or(|found| found.state.is(*to))
+                && world.reached.get(account).is_none_or(|at| *at + world.spread <= self.now)
+        };
+        let absent = if self.bug == Some(Bug::ArrivedAtOnce) {
+            0
+        } else {
+            written.len() - written.iter().filter(is_there).count()
+        };
+        self.random.saw(if absent == 0 { Seen::Arrived } else { Seen::OnItsWay });
+        Ok(absent)
+    }
+
     fn append(
         &mut self,
         at: jiff::Timestamp,
@@ -193,7 +230,10 @@ impl History {
         let appended = self.disk.append(at, &records, sync, self.faults, &mut self.random);
         if appended.is_ok() {
             self.count_proofs(&records);
-            self.check.recorded(&records, at, self.now, sync, &self.units)?;
+            let several = self.targets.values().filter(|world| world.replication.is_some());
+            let arrivals =
+                several.flat_map(|world| world.reached.values().map(|at| (*at, *at + world.spread)));
+            self.check.recorded(&records, at, self.now, sync, &self.units, &arrivals.collect::<Vec<_>>())?;
         } else {
             self.check.not_recorded();
         }
@@ -241,6 +281,10 @@ impl History {
         self.say(|| format!("WRITE {target}: {:?} {:?}", written.outcomes, written.applied));
         for (number, change) in chunk.iter().enumerate() {
             self.check.applied(target, change, written.applied[number], when, now)?;
+            if written.applied[number] {
+                let world = self.targets.get_mut(target).expect("every target is known");
+                world.reached.insert(change.account.clone(), now);
+            }
         }
         Ok(written.outcomes)
     }

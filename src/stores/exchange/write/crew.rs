@@ -1,25 +1,21 @@
 //! Several sessions that share one piece of work, and finish it together before the next begins.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 
 use uuid::Uuid;
 
-use super::judge::{Look, Sent};
+use super::judge::Sent;
 use super::verdict_of;
 use crate::model::{Access, Fault};
 use crate::name::fold;
 use crate::psrp::{Answer, Ending, Session};
 use crate::stores::StoreError;
-use crate::stores::exchange::client::{controller_failed, ended};
+use crate::stores::exchange::ExchangeStore;
+use crate::stores::exchange::look::{self, Look, MANY, Seen};
 use crate::stores::exchange::verdict::{Caution, Verdict, attribute};
-use crate::stores::exchange::wire::Mailbox;
-use crate::stores::exchange::{ExchangeStore, Scope};
-
-/// From how many mailboxes on all are read rather than each by itself.
-const MANY: usize = 200;
 
 /// The sessions; one that broke is opened again when it is needed.
 pub(super) struct Crew {
@@ -27,9 +23,6 @@ pub(super) struct Crew {
     /// The controller of each domain, in order of the domains; at least one.
     controllers: Vec<Option<String>>,
 }
-
-/// What was seen of each mailbox.
-pub(super) type Seen = HashMap<Uuid, Look>;
 
 impl Crew {
     /// Opens sessions: as many as the server lets us have, and at least one.
@@ -173,7 +166,7 @@ async fn look_share(
             None => !matches!(seen.get(*guid), Some(Look::There(_))),
         };
         let asked: Vec<Uuid> = share.iter().filter(own).copied().collect();
-        if let Err(error) = look_at(store, session, controller.as_deref(), &asked, &mut seen).await {
+        if let Err(error) = look::at_each(store, session, controller.as_deref(), &asked, &mut seen).await {
             last = Some(error);
         }
         let there = asked.iter().filter(|guid| matches!(seen.get(*guid), Some(Look::There(_))));
@@ -189,30 +182,11 @@ async fn sweep(
     controllers: &[Option<String>],
     guids: &[Uuid],
 ) -> Seen {
-    let unit = if let Scope::Unit(unit) = &store.organisation.scope { Some(unit.as_str()) } else { None };
-    let wanted: HashSet<&Uuid> = guids.iter().collect();
     let mut seen = Seen::new();
     for (number, controller) in controllers.iter().enumerate() {
-        let mut found = Vec::new();
-        let answer = store
-            .ask(session, controller.as_deref(), |asking| asking.every_state(unit), &mut |value| {
-                found.extend(Mailbox::read(&value).filter(|mailbox| wanted.contains(&mailbox.guid)));
-            })
-            .await;
-        if ended("looking at the mailboxes", &answer).is_err() {
-            continue;
-        }
-        let odd: HashSet<String> = answer
-            .warnings
-            .iter()
-            .filter_map(|warning| match Caution::of(warning) {
-                Caution::Corrupted(name) => Some(fold(&name)),
-                _ => None,
-            })
-            .collect();
-        found.retain(|mailbox| !odd.contains(&fold(&mailbox.canonical)));
-        store.known().domains.extend(found.iter().map(|mailbox| (mailbox.guid, number)));
-        seen.extend(found.into_iter().map(|mailbox| (mailbox.guid, Look::There(mailbox))));
+        let Ok(found) = look::at_all(store, session, controller.as_deref(), guids).await else { continue };
+        store.known().domains.extend(found.keys().map(|guid| (*guid, number)));
+        seen.extend(found);
     }
     seen
 }
@@ -258,63 +232,6 @@ fn homes(store: &ExchangeStore, guids: &[Uuid], domains: usize) -> HashMap<Uuid,
         .filter_map(|guid| Some((*guid, *known.domains.get(guid)?)))
         .filter(|(_, n)| *n < domains)
         .collect()
-}
-
-/// Looks at mailboxes on one controller.
-async fn look_at(
-    store: &ExchangeStore,
-    session: &mut Session,
-    controller: Option<&str>,
-    guids: &[Uuid],
-    seen: &mut Seen,
-) -> Result<(), StoreError> {
-    if guids.is_empty() {
-        return Ok(());
-    }
-    let mut found = Vec::new();
-    let answer = store
-        .ask(session, controller, |asking| asking.states(guids), &mut |value| {
-            found.extend(Mailbox::read(&value));
-        })
-        .await;
-    ended("looking at the mailboxes", &answer)?;
-    if controller_failed(&answer) {
-        // The next read takes another one.
-        let mut known = store.known();
-        known.avoid.extend(controller.map(str::to_owned));
-        known.controllers.clear();
-    }
-    // An answer that nobody asked for does not count.
-    let asked: HashSet<&Uuid> = guids.iter().collect();
-    let there: Vec<Mailbox> = found.into_iter().filter(|mailbox| asked.contains(&mailbox.guid)).collect();
-    seen.extend(there.into_iter().map(|mailbox| (mailbox.guid, Look::There(mailbox))));
-    let (mut of, rest) = attribute(&answer.errors, guids, |_| None);
-    let stray = rest.first().map(|error| Verdict::of(error));
-    for guid in guids {
-        if matches!(seen.get(guid), Some(Look::There(_))) {
-            continue;
-        }
-        let look = match of.remove(guid).map(Verdict::of).or_else(|| stray.clone()) {
-            Some(Verdict::NotFound) => Look::Gone,
-            Some(verdict) => Look::Failed(verdict),
-            // Neither an answer nor an error: nobody knows.
-            None => Look::Failed(Verdict::Wait(None)),
-        };
-        seen.insert(*guid, look);
-    }
-    for warning in &answer.warnings {
-        if let Caution::Corrupted(name) = Caution::of(warning) {
-            let name = fold(&name);
-            for look in seen.values_mut() {
-                if let Look::There(mailbox) = look
-                    && fold(&mailbox.canonical) == name
-                {
-                    mailbox.corrupted();
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Notes what a pipeline said of each mailbox that was fed to it.

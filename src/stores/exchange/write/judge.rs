@@ -1,20 +1,9 @@
 //! What a change comes to, from what was seen before and after it. Pure.
 
-use crate::model::{Access, Fault, Outcome, State};
+use crate::model::{Access, Fault, Outcome};
 use crate::plan::Change;
+use crate::stores::exchange::look::Look;
 use crate::stores::exchange::verdict::Verdict;
-use crate::stores::exchange::wire::Mailbox;
-
-/// What was seen of one mailbox.
-#[derive(Clone, Debug)]
-pub(super) enum Look {
-    /// It is there.
-    There(Mailbox),
-    /// Exchange says that there is none.
-    Gone,
-    /// Nobody knows, because of this.
-    Failed(Verdict),
-}
 
 /// What became of one identity that was sent.
 #[derive(Clone, Debug, Default)]
@@ -27,15 +16,6 @@ pub(super) struct Sent {
     pub(super) verdict: Option<Verdict>,
     /// Its words.
     pub(super) message: String,
-}
-
-impl Look {
-    pub(super) fn state(&self) -> Option<&State> {
-        match self {
-            Self::There(mailbox) => Some(&mailbox.state),
-            Self::Gone | Self::Failed(_) => None,
-        }
-    }
 }
 
 /// Returns the outcome of a change that is not to be sent; `None` for one that is.
@@ -81,9 +61,10 @@ pub(super) fn after(to: Access, sent: Option<&Sent>, now: Option<&Look>) -> Outc
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::AccountId;
+    use crate::model::{AccountId, State};
     use crate::plan::Cause;
     use crate::psrp::{Object, Value};
+    use crate::stores::exchange::wire::Mailbox;
     use std::sync::Arc;
 
     fn there(pop: bool) -> Look {
