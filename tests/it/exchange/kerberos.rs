@@ -1,8 +1,8 @@
 //! Kerberos against a real MIT KDC, with pyspnego on the other side. Each popgate is a process of its own, because the
 //! realm comes from the environment.
 
-use std::path::Path;
-use std::process::Output;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use serde_json::{Value as Json, json};
 
@@ -22,6 +22,11 @@ fn scenario(more: &[(&str, Json)]) -> Json {
 
 /// Runs popgate on a double, with a store that has these settings besides.
 fn popgate(double: &Exchange, store: &str, arguments: &[&str], cache: Option<&Path>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_popgate"));
+    run(command.args(arguments), double, store, cache)
+}
+
+fn run(command: &mut Command, double: &Exchange, store: &str, cache: Option<&Path>) -> Output {
     let dir = double.dir();
     std::fs::create_dir_all(dir.join("desired")).unwrap();
     std::fs::write(
@@ -36,12 +41,7 @@ fn popgate(double: &Exchange, store: &str, arguments: &[&str], cache: Option<&Pa
         ca.display()
     );
     std::fs::write(dir.join("popgate.yaml"), settings).unwrap();
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_popgate"));
-    command
-        .current_dir(dir)
-        .args(arguments)
-        .env_remove("KRB5CCNAME")
-        .env("KRB5_CONFIG", double.krb5_config());
+    command.current_dir(dir).env_remove("KRB5CCNAME").env("KRB5_CONFIG", double.krb5_config());
     match cache {
         Some(cache) => command.env("KRB5CCNAME", format!("FILE:{}", cache.display())),
         None => command.env("KRB5CCNAME", "FILE:/nonexistent/cache"),
@@ -99,31 +99,58 @@ fn a_password_will_do_and_a_wrong_one_is_told() {
     applies(&double, &with("right"), None);
 }
 
+/// Gets a ticket of this life into a cache beside the double.
+fn kinit(double: &Exchange, life: &str) -> PathBuf {
+    let cache = double.dir().join("cache");
+    let done = Command::new("kinit")
+        .args(["-l", life, "-k", "-t"])
+        .arg(double.keytab("svc-popgate"))
+        .arg("-c")
+        .arg(format!("FILE:{}", cache.display()))
+        .arg("svc-popgate@CONTOSO.EXAMPLE")
+        .env("KRB5_CONFIG", double.krb5_config())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    cache
+}
+
 #[test]
 fn a_ticket_of_the_cache_will_do_until_it_expires() {
     let double = Exchange::start(&scenario(&[]));
-    let cache = double.dir().join("cache");
-    let kinit = |life: &str| {
-        let done = std::process::Command::new("kinit")
-            .args(["-l", life, "-k", "-t"])
-            .arg(double.keytab("svc-popgate"))
-            .arg("-c")
-            .arg(format!("FILE:{}", cache.display()))
-            .arg("svc-popgate@CONTOSO.EXAMPLE")
-            .env("KRB5_CONFIG", double.krb5_config())
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    };
     fails(&double, &url(&double, "https"), &["no Kerberos ticket", "`keytab`"]);
-    kinit("1h");
+    let cache = kinit(&double, "1h");
     applies(&double, &url(&double, "https"), Some(&cache));
-    kinit("1s");
+    kinit(&double, "1s");
     let said = crate::world::wait_until("the ticket to expire", || {
         let output = popgate(&double, &url(&double, "https"), &["plan"], Some(&cache));
         (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
     });
     assert!(said.contains("expired") && said.contains("kinit"), "{said}");
+}
+
+/// Runs `popgate plan` on a machine whose clock is so far off.
+fn off(double: &Exchange, store: &str, cache: Option<&Path>, by: &str) -> (Option<i32>, String) {
+    let mut faketime = Command::new("faketime");
+    faketime.args(["-m", "-f", by, env!("CARGO_BIN_EXE_popgate"), "plan"]);
+    let output = run(&mut faketime, double, store, cache);
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_clock_that_is_off_is_told_where_nothing_puts_it_right() {
+    let double = Exchange::start(&scenario(&[("clockskew", json!(60))]));
+    // With keys, the KDC's own time counts.
+    let (code, said) = off(&double, &format!("{}, {}", url(&double, "https"), keytab(&double)), None, "+20m");
+    assert_eq!(code, Some(0), "{said}");
+    let cache = kinit(&double, "1h");
+    for scheme in ["https", "http"] {
+        for by in ["+20m", "-20m"] {
+            let (code, said) = off(&double, &url(&double, scheme), Some(&cache), by);
+            assert_eq!(code, Some(1), "{said}");
+            assert!(said.contains("the clocks differ"), "{scheme} {by}: {said}");
+        }
+    }
 }
 
 #[test]
