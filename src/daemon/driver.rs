@@ -15,7 +15,7 @@ use super::supervisor::Supervisor;
 use super::world::{Store, World, read_desired, read_live};
 use crate::engine::Engine;
 use crate::engine::effect::{Effect, Notice};
-use crate::engine::event::{Answer, Command, Decision, Input, ReadFailure, Ticket};
+use crate::engine::event::{Answer, Command, Decision, Input, ReadFailure, RestartFailure, Ticket};
 use crate::journal::entry::Record;
 use crate::journal::keep;
 use crate::model::{Fault, Outcome};
@@ -335,13 +335,19 @@ impl Driver {
                     async move { Answer::Arrival(reader.not_arrived(&server, &written).await) },
                 );
             }
-            Effect::Restart { ticket, service, instance, disabled } => {
+            Effect::Restart { ticket, service, instance, disabled, halted } => {
                 let Some(service) = self.service(&service) else { return };
                 self.answer(ticket, async move {
                     crash::point("before restart");
+                    if halted {
+                        service.left_halted(&instance);
+                    }
                     let restarted = service.restart(&instance, &disabled).await;
                     crash::point("after restart");
-                    Answer::Restarted(restarted)
+                    Answer::Restarted(restarted.map_err(|error| {
+                        let halted = service.halted(&instance);
+                        RestartFailure { error, halted }
+                    }))
                 });
             }
             Effect::Ready { ticket, service, instance } => {

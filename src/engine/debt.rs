@@ -70,7 +70,7 @@ fn opened(earliest: Duration, windows: &Windows, now: Now) -> Option<Duration> {
 /// `asked` is when the look began: its answer may have been on the way for long, and the age in it is older then.
 pub(super) fn proof(debt: &Debt, seen: &Observed, writes: Writes, asked: Duration) -> Option<Proof> {
     if seen.condition == Condition::Stopped {
-        return Some(Proof::Stopped);
+        return (!debt.halted).then_some(Proof::Stopped);
     }
     if seen.condition == Condition::Changing {
         return None;

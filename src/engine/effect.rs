@@ -100,6 +100,8 @@ pub enum Effect {
         instance: Instance,
         /// Accounts that lost POP3.
         disabled: Vec<AccountId>,
+        /// Whether an earlier attempt may have left it stopped.
+        halted: bool,
     },
     /// Wait until an instance serves again.
     Ready {

@@ -62,9 +62,18 @@ pub enum Answer {
     /// How many accounts do not read as they were written where an instance reads.
     Arrival(Result<usize, StoreError>),
     /// A restart was asked for.
-    Restarted(Result<(), ServiceError>),
+    Restarted(Result<(), RestartFailure>),
     /// An instance was waited for.
     Ready(Result<(), ServiceError>),
+}
+
+/// How a restart failed.
+#[derive(Clone, Debug)]
+pub struct RestartFailure {
+    /// What went wrong.
+    pub error: ServiceError,
+    /// Whether the instance may have been left stopped.
+    pub halted: bool,
 }
 
 /// A desired directory without any error that can be seen offline.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::journal::entry::Record;
 use crate::journal::fold::{Debt, TargetLedger};
-use crate::model::{AccountId, Live, Now};
+use crate::model::{Access, AccountId, Live, Now};
 use crate::stores::Wanted;
 
 /// How soon and how late a write that has not arrived is looked for again.
@@ -60,9 +60,9 @@ pub fn doubt(
     last
 }
 
-/// Tells whether this target wrote an account lately.
-pub(super) fn has_written(ledger: &TargetLedger, account: &AccountId) -> bool {
-    ledger.written.contains_key(account) || ledger.elsewhere.contains_key(account)
+/// Returns what this target wrote to an account lately.
+pub(super) fn written_to(ledger: &TargetLedger, account: &AccountId) -> Option<Access> {
+    ledger.written.get(account).or_else(|| ledger.elsewhere.get(account)).map(|(_, to)| *to)
 }
 
 /// Returns how much longer a restart waits for what it makes effective.
@@ -82,7 +82,7 @@ fn age(owed: &Debt, now: Now) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Access, Account, Servers, State};
+    use crate::model::{Account, Servers, State};
 
     fn live(server: &str) -> Live {
         let account = |id: &str| Account {

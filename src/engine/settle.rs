@@ -33,6 +33,8 @@ pub(super) struct Settle {
     before: Option<String>,
     /// Whether the service shows anything of its runs, as far as it could be looked at.
     shows: bool,
+    /// Whether an earlier attempt may have left it stopped.
+    halted: bool,
     /// When the restart was asked for.
     asked: Duration,
     step: Step,
@@ -175,6 +177,7 @@ impl Engine {
             instance,
             before: None,
             shows: false,
+            halted: false,
             asked: now.mono,
             step: Step::Look,
         };
@@ -204,7 +207,9 @@ impl Engine {
                 let service = settle.service.clone();
                 self.emit(|ticket| Effect::Observe { ticket, service }, Activity::Settle(settle));
             }
-            (Step::Restart, Answer::Restarted(Err(error))) => self.failed(settle, error, now),
+            (Step::Restart, Answer::Restarted(Err(failure))) => {
+                self.failed_with(settle, failure.error, Some(failure.halted), now);
+            }
             (Step::LookAgain, Answer::Observed(seen)) => self.looked_again(settle, seen, now),
             (Step::Settled(pending, proof, unconfirmed, accounts), answer) => {
                 self.remember(&pending, &answer);
@@ -268,6 +273,8 @@ impl Engine {
         }
         settle.shows = seen.as_ref().is_some_and(shows_runs);
         settle.before = seen.as_ref().and_then(|seen| seen.identity.clone());
+        let runs = seen.as_ref().is_some_and(|seen| seen.condition == Condition::Running);
+        settle.halted = !runs && self.owed(&settle).is_some_and(|owed| owed.halted);
         let attempt = self.owed(&settle).map_or(0, |owed| owed.attempts) + 1;
         let record = Record::Restart {
             service: settle.service.clone(),
@@ -300,10 +307,13 @@ impl Engine {
         let disabled = disabled.unwrap_or_default();
         settle.asked = now.mono;
         settle.step = Step::Restart;
-        let (service, instance) = (settle.service.clone(), settle.instance.clone());
+        let (service, instance, halted) = (settle.service.clone(), settle.instance.clone(), settle.halted);
         let name = self.service_name(&service);
         self.tell(Notice::Restarting { service: name, instance: instance.clone() });
-        self.emit(|ticket| Effect::Restart { ticket, service, instance, disabled }, Activity::Settle(settle));
+        self.emit(
+            |ticket| Effect::Restart { ticket, service, instance, disabled, halted },
+            Activity::Settle(settle),
+        );
     }
 
     /// The service reported success. One that shows its identity must show a new one.
@@ -322,10 +332,14 @@ impl Engine {
             Err(_) => None,
         };
         let identity = seen.as_ref().and_then(|seen| seen.identity.clone());
+        let condition = seen.as_ref().map(|seen| seen.condition);
+        let runs = condition == Some(Condition::Running);
         // What could not be seen before the restart may be known from after the last write.
         let before = settle.before.clone().or_else(|| anchor.and_then(|anchor| anchor.identity.clone()));
         let older = seen.and_then(|seen| seen.age).is_some_and(|age| debt::is_older(age, settle.asked, now));
         let proof = match (before, identity) {
+            // It ran when it reported success, and somebody stopped it since.
+            _ if condition == Some(Condition::Stopped) => Some(Proof::Stopped),
             (Some(before), Some(now)) if before != now => Some(Proof::NewIdentity { before, now }),
             (Some(_), _) => None,
             (None, _) if older => None,
@@ -342,7 +356,8 @@ impl Engine {
                 fault: Fault::TRANSIENT,
                 help: Some("restart it by hand and look at its log".to_owned()),
             };
-            self.failed(settle, error, now);
+            // Its word is not believed; what is seen is.
+            self.failed_with(settle, error, runs.then_some(false), now);
         }
     }
 
@@ -402,11 +417,17 @@ impl Engine {
         }
     }
 
-    fn failed(&mut self, mut settle: Box<Settle>, error: ServiceError, now: Now) {
+    fn failed(&mut self, settle: Box<Settle>, error: ServiceError, now: Now) {
+        self.failed_with(settle, error, None, now);
+    }
+
+    /// `halted` says whether the attempt may have left the instance stopped.
+    fn failed_with(&mut self, mut settle: Box<Settle>, error: ServiceError, halted: Option<bool>, now: Now) {
         let record = Record::RestartFailed {
             service: settle.service.clone(),
             instance: settle.instance.clone(),
             why: in_words(&error),
+            halted,
         };
         self.note(vec![record], false, now, |pending| {
             settle.step = Step::Failed(pending, error);

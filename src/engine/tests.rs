@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::effect::Effect;
-use super::event::{Answer, Command, DesiredRead, Input, ReadFailure};
+use super::event::{Answer, Command, DesiredRead, Input, ReadFailure, RestartFailure};
 use super::window::Windows;
 use super::*;
 use crate::desired::{self, SourceFile};
@@ -82,6 +82,10 @@ fn running(run: &str, age: Duration) -> Vec<Observed> {
     let identity = Some(run.to_owned());
     let instance = Instance::local(SERVICE);
     vec![Observed { instance, identity, age: Some(age), condition: Condition::Running }]
+}
+
+fn failure(halted: bool) -> RestartFailure {
+    RestartFailure { error: blind(), halted }
 }
 
 fn blind() -> ServiceError {

@@ -205,6 +205,9 @@ pub enum Record {
         instance: Instance,
         /// What went wrong.
         why: String,
+        /// Whether the attempt may have left the instance stopped; `None` where nothing was attempted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        halted: Option<bool>,
     },
     /// A restart after the last write is proven; the debt is gone.
     Settled {

@@ -13,7 +13,7 @@ use crate::model::{Access, AccountId, Counts, Digest, Now, Outcome};
 use crate::plan::Note;
 use crate::plan::memory::{Applied, Approval, GUARD_HOUR, Memory};
 use crate::plan::policy::Rules;
-use crate::services::{Instance, Observed};
+use crate::services::{Condition, Instance, Observed};
 
 /// The largest step of the wall clock that leaves expiries alone.
 pub const CLOCK_STEP: SignedDuration = SignedDuration::from_hours(24);
@@ -155,6 +155,9 @@ pub struct Debt {
     /// Whether what was written had arrived where the instance reads when the last attempt began.
     #[serde(default)]
     pub arrived: Option<bool>,
+    /// Whether an attempt of popgate's own may have left it stopped, so that nobody else did.
+    #[serde(default)]
+    pub halted: bool,
 }
 
 impl Debt {
@@ -281,15 +284,18 @@ impl Ledger {
                 if let Some(debt) = self.debt(service, instance) {
                     debt.attempts = *attempt;
                     debt.arrived = *arrived;
+                    // Until its answer stands here, the attempt may have stopped what ran.
+                    debt.halted |= seen.as_ref().is_some_and(|seen| seen.condition == Condition::Running);
                     // Any sight after the last write will do, as long as it shows something.
                     if debt.anchor.as_ref().is_none_or(|anchor| anchor.identity.is_none()) && seen.is_some() {
                         debt.anchor.clone_from(seen);
                     }
                 }
             }
-            Record::RestartFailed { service, instance, why } => {
+            Record::RestartFailed { service, instance, why, halted } => {
                 if let Some(debt) = self.debt(service, instance) {
                     debt.failure = Some(why.clone());
+                    debt.halted = halted.unwrap_or(debt.halted);
                 }
             }
             Record::Suspended { suspension } => self.suspended = Some(suspension.clone()),
@@ -384,6 +390,7 @@ impl Ledger {
                     attempts: 0,
                     failure: None,
                     arrived: None,
+                    halted: false,
                 });
                 service.debts.len() - 1
             });

@@ -106,6 +106,18 @@ pub trait Service: Send + Sync {
     /// Success means that the service itself said so.
     async fn restart(&self, instance: &Instance, disabled: &[AccountId]) -> Result<(), ServiceError>;
 
+    /// Tells whether a restart that failed may have left the instance stopped. Then nobody stopped it on purpose, and
+    /// popgate brings it back.
+    fn halted(&self, instance: &Instance) -> bool {
+        let _ = instance;
+        false
+    }
+
+    /// Takes note that an earlier process may have left the instance stopped: its next restart starts it.
+    fn left_halted(&self, instance: &Instance) {
+        let _ = instance;
+    }
+
     /// Waits until the instance serves again, at most as long as its settings allow.
     async fn ready(&self, instance: &Instance) -> Result<(), ServiceError>;
 

@@ -18,7 +18,7 @@ kinds! {
     ReadFailed, ListCut, ListCutUnnoticed, ReadLate, WriteLate, TimedOutAfterWriting, TimedOutBeforeWriting, LostInMidChunk,
     AnswerTooShort, LostRace, Outage, Renamed, Recycled, Ambiguous, Appeared, Deleted, Denied, Unreadable, ChangedByHand, Created,
     // The services.
-    DidNotStop, Hung, HungAndRestarted, StartedLate, Lied, Stopped, RestartedBySomebody, LookFailed, NotReady, TwoInstances,
+    DidNotStop, LeftStopped, Hung, HungAndRestarted, StartedLate, Lied, Stopped, RestartedBySomebody, LookFailed, NotReady, TwoInstances,
     TwoTargets, ClockSkewed, OnItsWay, Arrived, ArrivalUnknown, Unconfirmed,
     // The disk.
     DiskFull, AppendFailed, FsyncFailed, TornAppend, CutInsideLine, ZeroFilledTail, LostUnsynced, NewSegment, ReadBack,

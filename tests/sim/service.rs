@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use popgate::engine::event::RestartFailure;
 use popgate::model::Fault;
 use popgate::services::{Condition, Instance, Observed, ServiceError};
 
@@ -32,11 +33,13 @@ pub(crate) struct Unit {
     /// Whether it tells its age in whole seconds only.
     coarse: bool,
     changing_until: Duration,
+    /// popgate stopped it and did not bring it back.
+    pub(crate) left: bool,
 }
 
 /// What an attempt to restart came to.
 pub(crate) struct Attempt {
-    pub(crate) answer: Result<(), ServiceError>,
+    pub(crate) answer: Result<(), RestartFailure>,
     pub(crate) happened: bool,
     pub(crate) takes: Duration,
 }
@@ -57,11 +60,12 @@ impl Unit {
             started: Duration::ZERO,
             run: 1,
             changing_until: Duration::ZERO,
+            left: false,
         }
     }
 
     pub(crate) fn start_anew(&mut self, now: Duration) {
-        self.running = true;
+        (self.running, self.left) = (true, false);
         self.started = now;
         self.run += 1;
     }
@@ -117,21 +121,24 @@ impl Unit {
         random: &mut Random,
     ) -> Attempt {
         let soon = random.millis(50, 3000);
-        let error =
-            |what: &str| Err(ServiceError { what: what.to_owned(), fault: Fault::TRANSIENT, help: None });
+        let left = self.left;
+        let error = |what: &str, halted| {
+            let error = ServiceError { what: what.to_owned(), fault: Fault::TRANSIENT, help: None };
+            Err(RestartFailure { error, halted })
+        };
         let fate = if faults { random.below(10) } else { 9 };
         let (answer, happened, takes) = match fate {
             0 => {
                 random.saw(Seen::DidNotStop);
-                (error("it did not stop"), false, soon)
+                (error("it did not stop", left), false, soon)
             }
             1 => {
                 let happened = random.chance(500);
                 random.saw(if happened { Seen::HungAndRestarted } else { Seen::Hung });
-                (error("no answer in time"), happened, Duration::from_mins(1))
+                (error("no answer in time", left && !happened), happened, Duration::from_mins(1))
             }
             // It says that all is well, and the old run is still there.
-            2 if seen && self.can_be_told_apart(now) => {
+            2 if seen && self.running && self.can_be_told_apart(now) => {
                 random.saw(Seen::Lied);
                 (Ok(()), false, soon)
             }
@@ -139,6 +146,11 @@ impl Unit {
                 random.saw(Seen::StartedLate);
                 self.changing_until = now + random.millis(1000, 20_000);
                 (Ok(()), true, soon)
+            }
+            4 => {
+                random.saw(Seen::LeftStopped);
+                (self.running, self.left) = (false, true);
+                (error("it does not start", true), false, soon)
             }
             _ => (Ok(()), true, soon),
         };

@@ -32,8 +32,8 @@ pub(crate) struct TargetWorld {
     /// How long a write may take to reach all servers of the store, as the engine is told, and how long it takes.
     pub(crate) replication: Option<Duration>,
     pub(crate) spread: Duration,
-    /// When a change last reached an account.
-    pub(crate) reached: BTreeMap<AccountId, Duration>,
+    /// When a change last reached an account, and which.
+    pub(crate) reached: BTreeMap<AccountId, (Duration, Access)>,
 }
 
 pub(crate) struct Setup {

@@ -34,6 +34,7 @@ fn debt() -> Debt {
         attempts: 0,
         failure: None,
         arrived: None,
+        halted: false,
     }
 }
 

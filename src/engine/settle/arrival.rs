@@ -13,8 +13,8 @@ use crate::engine::effect::{Effect, Notice};
 use crate::engine::replication;
 use crate::engine::service::Arriving;
 use crate::engine::{Activity, Engine, Goal, Restarts};
-use crate::model::{Access, AccountId, Now};
-use crate::services::{LOCALHOST, Observed};
+use crate::model::{Access, AccountId, Live, Now, State};
+use crate::services::{LOCALHOST, Observed, ServiceError};
 use crate::stores::StoreError;
 
 /// What was written to the store of a target.
@@ -30,7 +30,7 @@ pub(super) struct Arrival {
     left: Duration,
     absent: usize,
     /// Why it is not known.
-    why: Option<String>,
+    unknown: Option<StoreError>,
 }
 
 impl Engine {
@@ -43,7 +43,7 @@ impl Engine {
         if self.has_arrived(&settle) {
             return self.intend(settle, seen, Some(true), now);
         }
-        self.ask_next(settle, Arrival { seen, rest, left, absent: 0, why: None }, now);
+        self.ask_next(settle, Arrival { seen, rest, left, absent: 0, unknown: None }, now);
     }
 
     fn ask_next(&mut self, mut settle: Box<Settle>, mut arrival: Arrival, now: Now) {
@@ -62,7 +62,7 @@ impl Engine {
     ) {
         match answer {
             Ok(absent) => arrival.absent += absent,
-            Err(error) => arrival.why = Some(with_help(error.to_string(), error.help.as_deref())),
+            Err(error) => arrival.unknown = Some(error),
         }
         self.ask_next(settle, arrival, now);
     }
@@ -70,7 +70,7 @@ impl Engine {
     fn asked(&mut self, settle: Box<Settle>, arrival: Arrival, now: Now) {
         let Some(owed) = self.owed(&settle) else { return };
         let (covers, wait) = (owed.last_write, replication::patience(owed, arrival.left, now));
-        let arrived = arrival.absent == 0 && arrival.why.is_none();
+        let arrived = arrival.absent == 0 && arrival.unknown.is_none();
         let forced = self.is_forced(&settle);
         let Some(service) = self.services.get_mut(&settle.service) else { return };
         if arrived {
@@ -81,8 +81,14 @@ impl Engine {
             return self.intend(settle, arrival.seen, Some(arrived), now);
         }
         let server = &settle.instance.server;
-        let why = if let Some(why) = arrival.why {
-            format!("nobody knows what {server} reads: {why}")
+        let why = if let Some(error) = arrival.unknown {
+            let what = format!("nobody knows what {server} reads: {error}");
+            // Who types a command shall not sit before a store that does not answer.
+            if error.fault.is_transient() && !matches!(self.mode.goal, Goal::Run) {
+                let error = ServiceError { what, fault: error.fault, help: error.help };
+                return self.failed(settle, error, now);
+            }
+            with_help(what, error.help.as_deref())
         } else {
             let verb = if arrival.absent == 1 { "does" } else { "do" };
             format!("{} of its accounts {verb} not read so yet where {server} looks", arrival.absent)
@@ -124,14 +130,20 @@ impl Engine {
         let behind = self.targets.iter().filter(|(_, target)| target.policy.service.key == settle.service);
         let behind: Vec<_> = behind.filter_map(|(name, target)| Some((name, target.replication?))).collect();
         let wrote = |name: &str, account: &AccountId| {
-            self.ledger.of(name).is_some_and(|ledger| replication::has_written(ledger, account))
+            self.ledger.of(name).and_then(|ledger| replication::written_to(ledger, account))
         };
         for (name, wait) in &behind {
-            let is_ours = |account: &AccountId| {
-                wrote(name, account) || !behind.iter().any(|(other, _)| wrote(other, account))
-            };
-            let accounts = owed.accounts.iter().filter(|(account, _)| is_ours(account));
-            let written: Vec<_> = accounts.map(|(account, (to, _))| (account.clone(), *to)).collect();
+            let live = self.targets[*name].live.as_deref();
+            let ours = owed.accounts.iter().filter_map(|(account, (to, _))| {
+                // Two stores may have accounts of the same id.
+                let here = wrote(name, account);
+                let is_ours = here.is_some()
+                    || live.is_some_and(|live| live.get(account).is_some())
+                    || !behind.iter().any(|(other, _)| wrote(other, account).is_some());
+                let written = [Some(*to), here].into_iter().flatten().filter(|_| is_ours);
+                written.into_iter().find(|to| may_read(live, account, *to)).map(|to| (account.clone(), to))
+            });
+            let written: Vec<_> = ours.collect();
             if !written.is_empty() {
                 left = left.max(replication::time_left(owed, *wait, now));
                 all.push(((*name).clone(), written));
@@ -155,4 +167,11 @@ impl Engine {
                 debts.into_iter().any(|owed| self.restart_due(key, service, owed, now).is_some())
             })
     }
+}
+
+/// Tells whether a write can be on its way: not when the store, as it was read last, shows that it never happened or that
+/// somebody took it back.
+fn may_read(live: Option<&Live>, account: &AccountId, to: Access) -> bool {
+    let found = live.and_then(|live| live.get(account));
+    !found.is_some_and(|found| matches!(found.state, State::Is(access) if *access != to))
 }

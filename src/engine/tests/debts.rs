@@ -289,7 +289,7 @@ fn a_restart_that_hung_is_recognised_by_the_run_seen_before_it() {
     hand.owes(1);
     hand.look(Ok(running("one", Duration::from_mins(1))));
     let ticket = hand.restart();
-    hand.answer(ticket, Answer::Restarted(Err(blind())));
+    hand.answer(ticket, Answer::Restarted(Err(failure(false))));
     hand.crash(Duration::from_secs(1));
     hand.look(Ok(running("two", Duration::from_mins(1))));
     hand.owes(0);
@@ -379,4 +379,49 @@ fn what_a_person_settled_does_not_hurry_the_next_restart() {
     let written = hand.now.mono;
     hand.look(Ok(running("one", Duration::from_hours(5))));
     assert!(hand.now.mono >= written + Duration::from_secs(30), "the quiet time");
+}
+
+fn stopped() -> Vec<Observed> {
+    let instance = Instance::local(SERVICE);
+    vec![Observed { instance, identity: None, age: None, condition: Condition::Stopped }]
+}
+
+#[test]
+fn what_popgate_left_stopped_is_brought_back_also_by_the_next_process() {
+    let mut hand = Hand::new(OFF, &["al"]);
+    hand.batch("one", &Outcome::Done);
+    hand.look(Ok(running("one", Duration::from_hours(5))));
+    let ticket = hand.restart();
+    hand.answer(ticket, Answer::Restarted(Err(failure(true))));
+    hand.owes(1);
+    hand.crash(Duration::from_secs(5));
+    hand.look(Ok(stopped()));
+    let Effect::Restart { ticket, halted, .. } = hand.next() else { panic!("a restart") };
+    assert!(halted, "the service is told that nobody stopped it on purpose");
+    hand.answer(ticket, Answer::Restarted(Ok(())));
+    hand.look(Ok(running("two", Duration::ZERO)));
+    hand.owes(0);
+}
+
+#[test]
+fn a_crash_in_the_middle_of_a_restart_leaves_a_service_that_is_brought_back() {
+    let mut hand = Hand::new(OFF, &["al"]);
+    hand.batch("one", &Outcome::Done);
+    hand.look(Ok(running("one", Duration::from_hours(5))));
+    hand.restart();
+    hand.crash(Duration::from_secs(5));
+    hand.look(Ok(stopped()));
+    assert!(matches!(hand.next(), Effect::Restart { halted: true, .. }));
+}
+
+#[test]
+fn what_somebody_stops_after_an_attempt_that_touched_nothing_stays_stopped() {
+    let mut hand = Hand::new(OFF, &["al"]);
+    hand.batch("one", &Outcome::Done);
+    hand.look(Ok(running("one", Duration::from_hours(5))));
+    let ticket = hand.restart();
+    hand.answer(ticket, Answer::Restarted(Err(failure(false))));
+    hand.owes(1);
+    hand.look(Ok(stopped()));
+    hand.owes(0);
 }

@@ -312,6 +312,14 @@ impl Service for Exchange {
         }
     }
 
+    fn halted(&self, instance: &Instance) -> bool {
+        self.roll().is_halted(&instance.server, &instance.service)
+    }
+
+    fn left_halted(&self, instance: &Instance) {
+        self.roll().halting(&instance.server, &instance.service);
+    }
+
     async fn ready(&self, instance: &Instance) -> Result<(), ServiceError> {
         let server = self.server(&instance.server).await?;
         let give_up = Instant::now() + self.farm.ready;

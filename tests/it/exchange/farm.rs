@@ -19,6 +19,23 @@ fn two_sites(delay: f64) -> Value {
     })
 }
 
+fn three_servers(more: &Value) -> Value {
+    let mut scenario = json!({
+        "generate": 40,
+        "servers": [{"name": "EX01"}, {"name": "EX02"}, {"name": "EX03"}, {"name": "EDGE1", "role": "Edge"}],
+    });
+    for (key, value) in more.as_object().unwrap() {
+        scenario[key] = value.clone();
+    }
+    scenario
+}
+
+/// Nobody has POP3; half of the generated mailboxes have it so far.
+fn nobody(count: usize) -> String {
+    let users = (0..count).map(|number| format!("  user{number:05}@contoso.example: disabled\n"));
+    format!("pop3:\n{}", users.collect::<String>())
+}
+
 fn world(double: &Exchange, wait: &str) -> World {
     let world = World::new();
     world.write("desired/users.yaml", DESIRED);
@@ -122,4 +139,61 @@ fn a_restart_with_a_reason_waits_for_no_controller() {
     assert_eq!(double.restarts("EX02"), (1, 1));
     let history = world.popgate(["history"]).stdout;
     assert_eq!(history.matches("replication not confirmed").count(), 2, "{history}");
+}
+
+#[test]
+fn a_service_that_somebody_stopped_stays_so_and_the_others_restart() {
+    let double = Exchange::start(&three_servers(&json!({})));
+    double
+        .control("/server", &json!({"of": "EX02", "services": {"MSExchangePOP3BE": {"status": "Stopped"}}}));
+    let world = world(&double, "15m");
+    world.write("desired/users.yaml", nobody(10));
+    let ran = world.popgate(["apply", "--yes"]);
+    succeeded(&ran);
+    let restarts = ["EX01", "EX02", "EX03"].map(|server| double.restarts(server));
+    assert_eq!(restarts, [(1, 1), (1, 0), (1, 1)]);
+    let stopped = "MSExchangePOP3BE on EX02 needs no restart: it is stopped";
+    assert_eq!(ran.stderr.matches(stopped).count(), 1, "{}", ran.stderr);
+    let state = double.state();
+    assert_eq!(state["servers"]["EX02"]["services"]["MSExchangePOP3BE"]["status"], "Stopped");
+}
+
+#[test]
+fn a_server_that_does_not_come_back_stops_the_roll_and_the_rest_stays_owed() {
+    let double = Exchange::start(&three_servers(&json!({})));
+    double.control("/server", &json!({"of": "EX01", "services": {"MSExchangePop3": {"comes_back": false}}}));
+    let world = world(&double, "15m");
+    world.write("desired/users.yaml", nobody(10));
+    let ran = world.popgate(["apply", "--yes"]);
+    assert_eq!(ran.code, Some(8), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("EX01 did not come back"), "{}", ran.stderr);
+    assert_eq!((double.restarts("EX02"), double.restarts("EX03")), ((0, 0), (0, 0)));
+    double.control("/server", &json!({"of": "EX01", "services": {"MSExchangePop3": {"comes_back": true}}}));
+    succeeded(&world.popgate(["restart"]));
+    assert_eq!((double.restarts("EX02"), double.restarts("EX03")), ((1, 1), (1, 1)));
+    let state = double.state();
+    assert_eq!(state["servers"]["EX01"]["services"]["MSExchangePop3"]["status"], "Running");
+    assert_eq!(world.popgate(["restart"]).stdout, "no restart is owed\n");
+}
+
+#[test]
+fn a_server_that_goes_in_the_middle_of_a_batch_leaves_doubt_that_the_next_read_decides() {
+    let double = Exchange::start(&three_servers(&json!({})));
+    let world = world(&double, "15m");
+    world.write("desired/users.yaml", nobody(10));
+    double.fault(&json!({"kind": "gone", "after": 2}));
+    let ran = world.popgate(["apply", "--yes"]);
+    assert!(ran.code != Some(0), "{}{}", ran.stdout, ran.stderr);
+    double.control("/server", &json!({"of": "EX01", "down": false}));
+    let ran = world.popgate(["apply", "--yes"]);
+    succeeded(&ran);
+    let state = double.state();
+    let mailboxes = state["mailboxes"].as_object().unwrap().values();
+    let enabled = mailboxes.filter(|mailbox| mailbox["pop"] == true).count();
+    assert_eq!(enabled, 15, "of 40, every other one of those that are not listed");
+    for server in ["EX01", "EX02", "EX03"] {
+        let (front, back) = double.restarts(server);
+        assert!((1..=2).contains(&front) && (1..=2).contains(&back), "{server}: {front}, {back}");
+    }
+    assert_eq!(world.popgate(["restart"]).stdout, "no restart is owed\n");
 }

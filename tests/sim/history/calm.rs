@@ -83,6 +83,9 @@ impl History {
             return broken(3, format!("the restart of {} is still owed", debt.instance));
         }
         for unit in &self.units {
+            if unit.left {
+                return broken(3, format!("{} was stopped by popgate and never brought back", unit.instance));
+            }
             if unit.running && self.check.last_applied.is_some_and(|write| unit.started < write) {
                 return broken(3, format!("{} never learnt of the last write", unit.instance));
             }

@@ -206,7 +206,7 @@ impl History {
         let is_there = |(account, to): &&(AccountId, Access)| {
             let found = world.store.accounts.get(account);
             found.is_none_or(|found| found.state.is(*to))
-                && world.reached.get(account).is_none_or(|at| *at + world.spread <= self.now)
+                && world.reached.get(account).is_none_or(|(at, _)| *at + world.spread <= self.now)
         };
         let absent = if self.bug == Some(Bug::ArrivedAtOnce) {
             0
@@ -232,7 +232,7 @@ impl History {
             self.count_proofs(&records);
             let several = self.targets.values().filter(|world| world.replication.is_some());
             let arrivals =
-                several.flat_map(|world| world.reached.values().map(|at| (*at, *at + world.spread)));
+                several.flat_map(|world| world.reached.values().map(|(at, _)| (*at, *at + world.spread)));
             self.check.recorded(&records, at, self.now, sync, &self.units, &arrivals.collect::<Vec<_>>())?;
         } else {
             self.check.not_recorded();
@@ -283,7 +283,7 @@ impl History {
             self.check.applied(target, change, written.applied[number], when, now)?;
             if written.applied[number] {
                 let world = self.targets.get_mut(target).expect("every target is known");
-                world.reached.insert(change.account.clone(), now);
+                world.reached.insert(change.account.clone(), (now, change.to));
             }
         }
         Ok(written.outcomes)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use popgate::engine::event::{Command, Input};
 use popgate::model::Access;
+use popgate::model::AccountId;
 
 use super::{Event, History};
 use crate::check::{Violation, broken};
@@ -20,6 +21,10 @@ impl History {
             9..=14 => {
                 let world = self.targets.get_mut(&target).expect("known");
                 let what = world.store.disturb(&mut self.random);
+                // What somebody took back is nowhere on its way any more.
+                let accounts = &world.store.accounts;
+                let stands = |id: &AccountId, to| accounts.get(id).is_some_and(|found| found.state.is(to));
+                world.reached.retain(|id, (_, to)| stands(id, *to));
                 self.say(|| format!("in the store of {target}: {what}"));
             }
             15 => self.outage(&target, true),
@@ -33,7 +38,7 @@ impl History {
             23 => {
                 let at = self.random.below(self.units.len());
                 self.random.saw(Seen::Stopped);
-                self.units[at].running = false;
+                (self.units[at].running, self.units[at].left) = (false, false);
                 self.say(|| format!("somebody stops unit {at}"));
             }
             24 => self.jump(),
