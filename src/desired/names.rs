@@ -46,7 +46,10 @@ impl Names {
         let count = files.iter().map(|file| file.len()).sum();
         let mut table = Table::with_room(count);
         let nobody = Part::of(Table::with_room(0));
-        let unique = files.iter().fold(true, |unique, file| table.add(file, &nobody, &[]) && unique);
+        let mut unique = true;
+        for file in files {
+            unique &= table.add(file, &nobody, &[]);
+        }
         let since = Part::of(Table::with_room((count / PART).max(FEW)));
         (Self { base: Part::of(table), since }, unique)
     }
@@ -62,7 +65,9 @@ impl Names {
         for file in without {
             // The files of the large table are sorted by path; the small one has few.
             let of_base = base.table.files.binary_search_by(|own| own.source.path.cmp(&file.source.path));
-            let is_it = |part: &Part, place: &usize| Arc::ptr_eq(&part.table.files[*place], file) && !part.gone[*place];
+            let is_it = |part: &Part, place: &usize| {
+                Arc::ptr_eq(&part.table.files[*place], file) && !part.gone[*place]
+            };
             if let Some(place) = of_base.ok().filter(|place| is_it(&base, place)) {
                 base.gone[place] = true;
             } else {

@@ -157,7 +157,10 @@ fn unmoved(before: &Signature, after: &Signature) -> Result<(), ReadProblem> {
     Err(ReadProblem::Moving { what })
 }
 
-#[expect(clippy::disallowed_methods, reason = "compared with the file system's own times, decides nothing else")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared with the file system's own times, decides nothing else"
+)]
 fn now() -> SystemTime {
     SystemTime::now()
 }
@@ -172,7 +175,8 @@ fn settled(dir: &Path) -> Result<(Tree, SystemTime), ReadProblem> {
         needed.saturating_sub(node.stat.age(now))
     };
     let dirs = tree.signature.dirs.iter().map(|dir| wait(dir, false));
-    let longest = dirs.chain(tree.signature.files.iter().map(|file| wait(file, true))).max().unwrap_or_default();
+    let longest =
+        dirs.chain(tree.signature.files.iter().map(|file| wait(file, true))).max().unwrap_or_default();
     if longest.is_zero() {
         return Ok((tree, looked));
     }
