@@ -10,6 +10,7 @@
 pub mod commit;
 pub mod directory;
 pub mod git;
+mod repository;
 mod since;
 mod tree;
 pub mod watch;
@@ -70,9 +71,10 @@ impl Source {
     pub fn read(&self, seen: Option<&Seen>) -> Result<Read, ReadProblem> {
         match self {
             Self::Directory(directory) => {
-                let Changes { files, gone, is_whole, seen } = read_since(directory, seen)?;
+                let Changes { files, gone, is_whole, seen: mut now } = read_since(directory, seen)?;
+                let commit = now.ask_git(directory, seen.filter(|_| !is_whole));
                 let part = (!is_whole).then_some(gone);
-                Ok(Read { files, part, commit: commit_of(directory), seen: Some(seen) })
+                Ok(Read { files, part, commit, seen: Some(now) })
             }
             Self::Git(remote) => remote.read().map(|read| Read {
                 files: read.files,
