@@ -58,7 +58,7 @@ impl Names {
     /// for them, or if a name would stand there twice.
     pub(super) fn edited(&self, without: &[Arc<File>], with: &[Arc<File>]) -> Option<Self> {
         let coming: usize = with.iter().map(|file| file.len()).sum();
-        if self.since.table.count() + coming > self.since.table.room {
+        if coming > self.since.table.room {
             return None;
         }
         let (mut base, mut since) = (self.base.clone(), self.since.clone());
@@ -75,8 +75,10 @@ impl Names {
                 since.gone[place.expect("a file that is taken out was there")] = true;
             }
         }
-        let mut table = (*since.table).clone();
-        let mut gone = since.gone.to_vec();
+        let (mut table, mut gone) = since.without_much_gone(&base);
+        if table.count() + coming > table.room {
+            return None;
+        }
         for file in with {
             if !table.add(file, &base, &gone) {
                 return None;
@@ -95,6 +97,24 @@ impl Names {
 impl Part {
     fn of(table: Table) -> Self {
         Self { gone: vec![false; table.files.len()].into(), table: Arc::new(table) }
+    }
+
+    /// Returns a copy of the table and of what is gone of it. If that is the larger part, it is left out: a file that is
+    /// edited again and again would else be looked through in all its versions.
+    fn without_much_gone(&self, base: &Self) -> (Table, Vec<bool>) {
+        let stays =
+            || self.table.files.iter().zip(&self.gone).filter(|(_, gone)| !**gone).map(|(file, _)| file);
+        let count: usize = stays().map(|file| file.len()).sum();
+        if count * 2 > self.table.count() {
+            return ((*self.table).clone(), self.gone.to_vec());
+        }
+        let mut table = Table::with_room(self.table.room);
+        for file in stays() {
+            let unique = table.add(file, base, &[]);
+            debug_assert!(unique, "it was so before");
+        }
+        let gone = vec![false; table.files.len()];
+        (table, gone)
     }
 
     fn find(&self, name: &str) -> Option<(&Arc<File>, usize)> {
@@ -121,7 +141,7 @@ impl Table {
         self.files.push(Arc::clone(file));
         self.firsts.push(u32::try_from(first + file.len()).unwrap_or(u32::MAX));
         let (files, firsts, index) = (&self.files, &self.firsts, &mut self.index);
-        let is_gone = |number| gone.get(at(firsts, number)).copied().unwrap_or(false);
+        let is_gone = |place: usize| gone.get(place).copied().unwrap_or(false);
         let mut hashed = Vec::with_capacity(TOGETHER);
         let mut unique = true;
         for start in (0..file.len()).step_by(TOGETHER) {
@@ -132,7 +152,7 @@ impl Table {
                 let name = file.name(position);
                 let is_same = |number| {
                     let place = at(firsts, number);
-                    name::same(files[place].name((number - firsts[place]) as usize), name) && !is_gone(number)
+                    !is_gone(place) && name::same(files[place].name((number - firsts[place]) as usize), name)
                 };
                 let number = u32::try_from(first + position).unwrap_or(u32::MAX);
                 unique &= index.insert(hashed, number, is_same).is_none() && other.find(name).is_none();
