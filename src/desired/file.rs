@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use jiff::civil::Date;
+use sha2::{Digest as _, Sha256};
 
 use super::check::{self, Checked, Found, Problem};
 use super::{EntryRef, SourceFile, plain};
@@ -31,6 +32,8 @@ impl Parsed {
 /// One file and what it lists.
 pub(super) struct File {
     pub(super) source: SourceFile,
+    /// What [`hash`] makes of its bytes.
+    pub(super) hash: [u8; 32],
     /// The length of a byte order mark; offsets count from behind it.
     mark: usize,
     listed: Vec<Listed>,
@@ -74,6 +77,7 @@ struct Detail {
 /// Reads one file. Its problems, if it has any, are told by [`super::assemble`].
 pub fn parse(source: SourceFile) -> Parsed {
     let mut file = File {
+        hash: hash(&source.bytes),
         mark: mark(&source.bytes),
         listed: plain::entries(&source.bytes).unwrap_or_default(),
         details: Vec::new(),
@@ -90,12 +94,18 @@ pub fn parse(source: SourceFile) -> Parsed {
     Parsed(Arc::new(file))
 }
 
+/// Returns the SHA-256 of a file's bytes, of which the digest of a desired state is made.
+pub(super) fn hash(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
 /// Reads a file with the full decoder, whatever its shape, for comparison.
 #[cfg(test)]
 pub(super) fn decoded(bytes: &[u8]) -> Result<Vec<Listed>, Vec<Diagnostic>> {
     let source = SourceFile { path: "a.yaml".to_owned(), bytes: Vec::new() };
     let mut file = File {
         source,
+        hash: hash(bytes),
         mark: 0,
         listed: Vec::new(),
         details: Vec::new(),

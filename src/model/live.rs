@@ -30,6 +30,8 @@ pub struct Live {
     firsts: Box<[u32]>,
     /// Positions in `STATES`, or of what only `unreadable` says.
     states: Vec<u8>,
+    /// How many accounts have each of these bytes.
+    tally: [u64; 5],
     /// What the store could not read, in order of position.
     unreadable: Vec<(u32, State)>,
     /// Positions of accounts by each of their names.
@@ -169,7 +171,7 @@ impl Live {
     /// Makes an account unreadable for now, although the store said something.
     pub fn doubt(&mut self, id: &AccountId, why: impl Into<String>) {
         let Some(position) = self.get(id).map(|account| account.position) else { return };
-        self.states[position as usize] = UNREADABLE;
+        self.become_byte(position, UNREADABLE);
         let why = State::Unreadable(why.into());
         match self.unreadable.binary_search_by_key(&position, |(position, _)| *position) {
             Ok(at) => self.unreadable[at].1 = why,
@@ -289,8 +291,14 @@ impl Live {
     pub fn note(&mut self, id: &AccountId, access: Access) -> bool {
         let Some(position) = self.get(id).map(|account| account.position) else { return false };
         self.unreadable.retain(|(unreadable, _)| *unreadable != position);
-        self.states[position as usize] = byte_of(&State::Is(access));
+        self.become_byte(position, byte_of(&State::Is(access)));
         true
+    }
+
+    fn become_byte(&mut self, position: u32, byte: u8) {
+        let before = std::mem::replace(&mut self.states[position as usize], byte);
+        self.tally[usize::from(before)] -= 1;
+        self.tally[usize::from(byte)] += 1;
     }
 
     /// Returns the account with a number in the order of the store.

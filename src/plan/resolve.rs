@@ -1,11 +1,13 @@
 //! What the names of a desired state mean in a store, and which entries are blocked because that is not clear.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::civil::Date;
 
 use super::memory::Memory;
 use super::policy::{Missing, Policy};
+use super::untouched::{Looked, Untouched};
 use super::{Blocked, BlockedBecause, PlanId};
 use crate::desired::{Desired, EntryRef};
 use crate::diagnostic::{Diagnostic, Severity, codes};
@@ -17,8 +19,8 @@ pub(super) struct Scope<'a> {
     ignored: &'a [Glob],
     protected: &'a [Glob],
     /// The accounts that match any of the first, or of both.
-    are_ignored: AccountSet,
-    are_out: AccountSet,
+    are_ignored: Arc<AccountSet>,
+    are_out: Arc<AccountSet>,
 }
 
 impl<'a> Scope<'a> {
@@ -35,7 +37,22 @@ impl<'a> Scope<'a> {
                 }
             }
         }
-        Self { ignored, protected, are_ignored, are_out }
+        Self { ignored, protected, are_ignored: Arc::new(are_ignored), are_out: Arc::new(are_out) }
+    }
+
+    /// Takes over the accounts that were found to match.
+    pub(super) fn of(policy: &'a Policy, are_ignored: Arc<AccountSet>, are_out: Arc<AccountSet>) -> Self {
+        Self { ignored: &policy.ignored, protected: &policy.protected, are_ignored, are_out }
+    }
+
+    /// Returns the accounts that match any of the first, or of both.
+    pub(super) fn sets(&self) -> (Arc<AccountSet>, Arc<AccountSet>) {
+        (Arc::clone(&self.are_ignored), Arc::clone(&self.are_out))
+    }
+
+    /// Returns the accounts that are ignored.
+    pub(super) fn ignored(&self) -> &AccountSet {
+        &self.are_ignored
     }
 
     pub(super) fn is_ignored(&self, account: AccountRef<'_>) -> bool {
@@ -66,12 +83,19 @@ fn matching<'a>(globs: &'a [Glob], account: AccountRef<'_>) -> Option<&'a Glob> 
     })
 }
 
-/// What each entry means.
+/// What each entry means that is looked at.
 pub(super) struct Resolved<'a> {
     desired: &'a Desired,
     live: &'a Live,
-    /// What each entry means, in the order in which they are written.
+    looked: Looked,
+    /// What each of them means, in the order in which they are written.
     meanings: Vec<Meaning>,
+    /// The positions of those of whose meaning something is to be remembered.
+    learnt: BTreeSet<usize>,
+    /// The entries that are not looked at.
+    untouched: Untouched,
+    /// An entry that is looked at means an account of one that is not.
+    clashes: bool,
     /// Entries that the store does not know, in order of folded name.
     pub(super) missing: Vec<EntryRef<'a>>,
     /// Entries that are not acted on.
@@ -109,17 +133,39 @@ impl Meaning {
 impl<'a> Resolved<'a> {
     /// Counts the entries whose one account is as they want it.
     pub(super) fn unchanged(&self) -> u64 {
-        self.meanings.iter().filter(|meaning| meaning.is_as_wanted()).count() as u64
+        self.untouched.count() + self.meanings.iter().filter(|meaning| meaning.is_as_wanted()).count() as u64
+    }
+
+    /// Tells whether looking at some of the entries was not enough.
+    pub(super) fn clashes(&self) -> bool {
+        self.clashes
+    }
+
+    /// Returns the entries that need not be looked at again, and the numbers of the others.
+    pub(super) fn untouched(&self) -> (Untouched, Vec<u32>) {
+        let (mut untouched, mut others) = (self.untouched.clone(), Vec::new());
+        for (position, meaning) in self.meanings.iter().enumerate() {
+            match meaning.account(self.live) {
+                Some(account) if meaning.is_as_wanted() && !self.learnt.contains(&position) => {
+                    untouched.insert(account);
+                }
+                _ => others.push(self.looked.number(position)),
+            }
+        }
+        (untouched, others)
     }
 
     /// Iterates over the entries whose one account is not as they want it, in the order in which they are written.
     pub(super) fn differing(&self) -> impl Iterator<Item = (EntryRef<'a>, AccountRef<'a>)> {
-        let (desired, live) = (self.desired, self.live);
-        let differing = (0..).zip(&self.meanings).filter(|(_, meaning)| !meaning.is_as_wanted());
-        differing.filter_map(move |(number, meaning)| Some((desired.at(number), meaning.account(live)?)))
+        let (desired, live, looked) = (self.desired, self.live, &self.looked);
+        let differing = self.meanings.iter().enumerate().filter(|(_, meaning)| !meaning.is_as_wanted());
+        differing.filter_map(move |(position, meaning)| {
+            Some((desired.at(looked.number(position)), meaning.account(live)?))
+        })
     }
 }
 
+/// Finds out what every entry means.
 pub(super) fn resolve<'a>(
     desired: &'a Desired,
     live: &'a Live,
@@ -128,50 +174,70 @@ pub(super) fn resolve<'a>(
     policy: &Policy,
     now: Now,
 ) -> Resolved<'a> {
+    resolve_some(desired, live, memory, scope, policy, now, &Looked::All, Untouched::nobody(live))
+}
+
+/// Finds out what some entries mean, where the others are known to mean an account each that is as they want it.
+#[expect(clippy::too_many_arguments, reason = "six say what is planned, two how much of it")]
+pub(super) fn resolve_some<'a>(
+    desired: &'a Desired,
+    live: &'a Live,
+    memory: &Memory,
+    scope: &Scope<'_>,
+    policy: &Policy,
+    now: Now,
+    looked: &Looked,
+    untouched: Untouched,
+) -> Resolved<'a> {
     let today = policy.timezone.to_datetime(now.wall).date();
+    let (mut once, mut twice) = (untouched.accounts().clone(), AccountSet::of(live));
     let mut resolved = Resolved {
         desired,
         live,
-        meanings: Vec::with_capacity(desired.len()),
+        meanings: Vec::with_capacity(looked.count(desired)),
+        looked: looked.clone(),
+        learnt: BTreeSet::new(),
         missing: Vec::new(),
         blocked: Vec::new(),
-        named: AccountSet::of(live),
+        named: once.clone(),
         bind: Vec::new(),
+        untouched,
+        clashes: false,
     };
-    let (mut once, mut twice) = (AccountSet::of(live), AccountSet::of(live));
     // Entries that need a second look, once it is known what all the others mean.
     let mut unclear = Vec::new();
-    live.resolve_all(
-        desired.as_written(),
-        |entry| entry.name,
-        |entry, means| {
-            let mut meaning = Meaning::NONE;
-            match means {
-                Match::None => resolved.missing(entry, memory, policy),
-                Match::One(account) => {
-                    meaning = Meaning::new(entry, account, today);
-                    resolved.named.insert(account);
-                    if !once.insert(account) {
-                        twice.insert(account);
-                    }
-                    if scope.are_out.contains(account) || !is_plain(entry, account, memory) {
-                        unclear.push((resolved.meanings.len(), entry));
-                    }
+    let look = |entry: EntryRef<'a>, means: Match<'a>| {
+        let mut meaning = Meaning::NONE;
+        match means {
+            Match::None => resolved.missing(entry, memory, policy),
+            Match::One(account) => {
+                meaning = Meaning::new(entry, account, today);
+                resolved.named.insert(account);
+                if !once.insert(account) {
+                    twice.insert(account);
+                    resolved.clashes |= resolved.untouched.accounts().contains(account);
                 }
-                Match::Many(candidates) => {
-                    for account in &candidates {
-                        resolved.named.insert(*account);
-                    }
-                    let shown = candidates
-                        .iter()
-                        .map(|account| (account.account_id(), account.name.to_owned()))
-                        .collect();
-                    resolved.block(entry, BlockedBecause::Ambiguous(shown));
+                if scope.are_out.contains(account) || !is_plain(entry, account, memory) {
+                    unclear.push((resolved.meanings.len(), entry));
                 }
             }
-            resolved.meanings.push(meaning);
-        },
-    );
+            Match::Many(candidates) => {
+                for account in &candidates {
+                    resolved.named.insert(*account);
+                }
+                let shown = candidates
+                    .iter()
+                    .map(|account| (account.account_id(), account.name.to_owned()))
+                    .collect();
+                resolved.block(entry, BlockedBecause::Ambiguous(shown));
+            }
+        }
+        resolved.meanings.push(meaning);
+    };
+    match looked {
+        Looked::All => live.resolve_all(desired.as_written(), |entry| entry.name, look),
+        Looked::Only(_) => live.resolve_all(looked.entries(desired), |entry| entry.name, look),
+    }
     let doubled = resolved.doubled(&twice);
     for (number, entry) in doubled.values().flatten().copied().chain(unclear) {
         let meaning = std::mem::replace(&mut resolved.meanings[number], Meaning::NONE);
@@ -183,10 +249,15 @@ pub(super) fn resolve<'a>(
             let others = entries.iter().map(|(_, other)| *other).filter(|other| other.name != entry.name);
             let others = others.map(|other| (other.name.to_owned(), desired.origin(other))).collect();
             resolved.block(entry, BlockedBecause::Doubled(account.name.to_owned(), others));
-        } else if let Some(why) = resolved.rebound(entry, account, memory, policy, now) {
-            resolved.block(entry, why);
         } else {
-            resolved.meanings[number] = meaning;
+            let known = resolved.bind.len();
+            match resolved.rebound(entry, account, memory, policy, now) {
+                Some(why) => resolved.block(entry, why),
+                None => resolved.meanings[number] = meaning,
+            }
+            if resolved.bind.len() > known {
+                resolved.learnt.insert(number);
+            }
         }
     }
     resolved.blocked.sort_by(|a, b| a.origin.cmp(&b.origin));
@@ -223,7 +294,7 @@ impl<'a> Resolved<'a> {
         if twice.is_empty() {
             return doubled;
         }
-        for (number, (entry, meaning)) in self.desired.as_written().zip(&self.meanings).enumerate() {
+        for (number, (entry, meaning)) in self.looked.entries(self.desired).zip(&self.meanings).enumerate() {
             if let Some(account) = meaning.account(self.live).filter(|account| twice.contains(*account)) {
                 doubled.entry(account.id).or_default().push((number, entry));
             }
@@ -300,14 +371,15 @@ fn same_account(bound: &AccountId, account: AccountRef<'_>) -> bool {
     name::same(bound.as_str(), account.id)
 }
 
-/// Refuses entries whose very name the policy ignores or protects: an error that can be seen offline.
-pub fn refuse_listed(desired: &Desired, policy: &Policy) -> Vec<Diagnostic> {
+/// Refuses entries whose very name the policy ignores or protects: an error that can be seen offline. None is in the
+/// files that another state holds, too.
+pub fn refuse_listed(desired: &Desired, passed: &Desired, policy: &Policy) -> Vec<Diagnostic> {
     let lists = [(&policy.ignored, "ignored"), (&policy.protected, "protected")];
     let mut refused = Vec::new();
     if policy.ignored.is_empty() && policy.protected.is_empty() {
         return refused;
     }
-    for entry in desired.as_written() {
+    for entry in desired.written_otherwise(passed) {
         for (globs, list) in lists {
             let Some(glob) = globs.iter().find(|glob| glob.matches(entry.name)) else { continue };
             refused.push(Diagnostic {

@@ -1,9 +1,8 @@
 //! What lies below a desired directory: which files are to be read, what else is there, what is wrong with it.
 //! Everything is listed and nothing is opened.
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::fs::{self, Metadata};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -45,12 +44,20 @@ impl Stat {
 
     /// Returns how long ago the file system last noted a change; nothing if that lies in the future.
     pub(super) fn age(&self, now: SystemTime) -> Duration {
-        let (seconds, nanos) = self.changed;
-        let (Ok(seconds), Ok(nanos)) = (u64::try_from(seconds), u32::try_from(nanos)) else {
-            return Duration::MAX;
-        };
-        now.duration_since(UNIX_EPOCH + Duration::new(seconds, nanos)).unwrap_or_default()
+        since(self.changed, now)
     }
+
+    /// The same, also of the time of the last change that programs may set as they like.
+    pub(super) fn untouched_for(&self, now: SystemTime) -> Duration {
+        since(self.changed.max(self.modified), now)
+    }
+}
+
+fn since((seconds, nanos): (i64, i64), now: SystemTime) -> Duration {
+    let (Ok(seconds), Ok(nanos)) = (u64::try_from(seconds), u32::try_from(nanos)) else {
+        return Duration::MAX;
+    };
+    now.duration_since(UNIX_EPOCH + Duration::new(seconds, nanos)).unwrap_or_default()
 }
 
 /// One file that is to be read, or one directory.
@@ -63,15 +70,29 @@ pub(super) struct Node {
     pub(super) stat: Stat,
 }
 
-/// Everything below a root.
-#[derive(Debug)]
-pub(super) struct Tree {
+/// What the file system says of every directory and every YAML file. Equal signatures are a strong hint that
+/// nothing has changed, and no more: it counts on the file system's own clock and inode numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
     /// The real path of the root.
     pub(super) root: PathBuf,
     /// The directories, in the order in which they were entered.
     pub(super) dirs: Vec<Node>,
     /// The YAML files, sorted by path.
     pub(super) files: Vec<Node>,
+}
+
+impl Signature {
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.dirs.iter().chain(&self.files)
+    }
+}
+
+/// Everything below a root.
+#[derive(Debug)]
+pub(super) struct Tree {
+    /// The root, the directories and the YAML files.
+    pub(super) signature: Signature,
     /// Files that are not YAML, made fit to be shown.
     pub(super) skipped: Vec<String>,
     /// The symlinks that were met, wherever they lead.
@@ -81,6 +102,15 @@ pub(super) struct Tree {
 
 /// Lists everything below `dir`.
 pub(super) fn walk(dir: &Path) -> Result<Tree, ReadProblem> {
+    walk_through(dir, true)
+}
+
+/// Lists the directories and links below `dir`, in much less time: nothing is asked about any file.
+pub(super) fn walk_directories(dir: &Path) -> Result<Tree, ReadProblem> {
+    walk_through(dir, false)
+}
+
+fn walk_through(dir: &Path, files: bool) -> Result<Tree, ReadProblem> {
     let missing = |what: &str| {
         let message = format!("the desired directory `{}` {what}", dir.display());
         ReadProblem::Invalid(vec![problem(
@@ -106,22 +136,22 @@ pub(super) fn walk(dir: &Path) -> Result<Tree, ReadProblem> {
         return Err(missing("is not a directory"));
     }
     let tree = Tree {
-        root: root.clone(),
-        dirs: Vec::new(),
-        files: Vec::new(),
+        signature: Signature { root: root.clone(), dirs: Vec::new(), files: Vec::new() },
         skipped: Vec::new(),
         links: Vec::new(),
         problems: Vec::new(),
     };
-    let mut walk = Walk { tree, within: Vec::new(), full: false };
+    let mut walk = Walk { tree, files, within: Vec::new(), full: false };
     walk.enter(Node { path: String::new(), real: root, stat: Stat::of(&metadata) })?;
-    walk.tree.files.sort_by(|a, b| a.path.cmp(&b.path));
+    walk.tree.signature.files.sort_by(|a, b| a.path.cmp(&b.path));
     walk.tree.skipped.sort();
     Ok(walk.tree)
 }
 
 struct Walk {
     tree: Tree,
+    /// Whether files are wanted.
+    files: bool,
     /// Device and inode of the directories from the root to here.
     within: Vec<(u64, u64)>,
     /// A limit was reached, so there is no use in going on.
@@ -135,32 +165,33 @@ impl Walk {
             self.report(FILE_SIZE, &dir.path, message, "move the files up");
             return Ok(());
         }
-        if self.tree.dirs.len() >= MAX_DIRS {
+        if self.tree.signature.dirs.len() >= MAX_DIRS {
             self.stop(format!("there are more than {MAX_DIRS} directories"));
             return Ok(());
         }
-        let names = match list(&dir.real) {
-            Ok(names) => names,
+        let entries = match list(&dir.real, self.files) {
+            Ok(entries) => entries,
             Err(error) => return self.unreadable(&dir.path, "the directory", &error),
         };
         self.within.push((dir.stat.dev, dir.stat.ino));
         let (path, real) = (dir.path.clone(), dir.real.clone());
-        self.tree.dirs.push(dir);
-        for name in names {
+        self.tree.signature.dirs.push(dir);
+        for (name, entry) in entries {
             if self.full {
                 break;
             }
             let shown = name.to_string_lossy();
             let child = if path.is_empty() { shown.into_owned() } else { format!("{path}/{shown}") };
-            self.visit(child, &real.join(&name), &name)?;
+            self.visit(child, &real.join(&name), &name, &entry)?;
         }
         self.within.pop();
         Ok(())
     }
 
-    fn visit(&mut self, path: String, at: &Path, name: &OsStr) -> Result<(), ReadProblem> {
+    fn visit(&mut self, path: String, at: &Path, name: &OsStr, entry: &DirEntry) -> Result<(), ReadProblem> {
         let is_yaml = matches!(at.extension().and_then(OsStr::to_str), Some("yaml" | "yml"));
-        let metadata = match fs::symlink_metadata(at) {
+        // Of the entry and not of the path, so that the system need not go the whole way again.
+        let metadata = match entry.metadata() {
             Ok(metadata) => metadata,
             Err(error) => return self.unreadable(&path, "the file", &error),
         };
@@ -182,10 +213,10 @@ impl Walk {
         } else if kind.is_dir() {
             return self.descend(Node { path, real, stat: Stat::of(&metadata) });
         } else if kind.is_file() {
-            if self.tree.files.len() >= MAX_FILES {
+            if self.tree.signature.files.len() >= MAX_FILES {
                 self.stop(format!("there are more than {MAX_FILES} files"));
             } else {
-                self.tree.files.push(Node { path, real, stat: Stat::of(&metadata) });
+                self.tree.signature.files.push(Node { path, real, stat: Stat::of(&metadata) });
             }
         } else {
             let kind = match kind {
@@ -214,7 +245,9 @@ impl Walk {
         self.tree.links.push(at.to_owned());
         let target = at.canonicalize().and_then(|real| fs::metadata(&real).map(|metadata| (real, metadata)));
         match target {
-            Ok((real, metadata)) if real.starts_with(&self.tree.root) => return Ok(Some((real, metadata))),
+            Ok((real, metadata)) if real.starts_with(&self.tree.signature.root) => {
+                return Ok(Some((real, metadata)));
+            }
             Ok((real, metadata)) if is_yaml || metadata.is_dir() => {
                 let message = format!(
                     "the symlink `{path}` leads out of the desired directory, to `{}`",
@@ -281,16 +314,21 @@ impl Walk {
     }
 }
 
-/// Lists the names in a directory that do not start with a dot, sorted.
-fn list(dir: &Path) -> io::Result<BTreeSet<std::ffi::OsString>> {
-    let mut names = BTreeSet::new();
+/// Lists what is in a directory under names that do not start with a dot, sorted by them.
+fn list(dir: &Path, files: bool) -> io::Result<Vec<(OsString, DirEntry)>> {
+    let mut entries = Vec::new();
     for entry in fs::read_dir(dir)? {
-        let name = entry?.file_name();
+        let entry = entry?;
+        if !files && entry.file_type()?.is_file() {
+            continue;
+        }
+        let name = entry.file_name();
         if !name.as_bytes().starts_with(b".") {
-            names.insert(name);
+            entries.push((name, entry));
         }
     }
-    Ok(names)
+    entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(entries)
 }
 
 /// Makes an error that means the directory as a whole.

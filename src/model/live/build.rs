@@ -88,12 +88,17 @@ impl LiveBuilder {
     /// # Errors
     /// [`DuplicateAccount`] when two accounts have the same id.
     pub fn finish(self) -> Result<Live, DuplicateAccount> {
+        let mut tally = [0; 5];
+        for byte in &self.states {
+            tally[usize::from(*byte)] += 1;
+        }
         let mut live = Live {
             names: Index::for_names(self.ends.len()),
             text: self.text.into(),
             ends: self.ends.into(),
             firsts: self.firsts.into(),
             states: self.states,
+            tally,
             unreadable: self.unreadable,
             order: OnceLock::new(),
             in_order: self.in_order,
