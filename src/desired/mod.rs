@@ -10,6 +10,7 @@
 
 mod canonical;
 mod check;
+mod content;
 mod edit;
 mod entry;
 mod file;
