@@ -128,7 +128,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// SHA-256 over every (relative path, bytes) of a desired directory, files in sorted order.
+/// SHA-256 over every (relative path, SHA-256 of the bytes) of a desired directory, files in sorted order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use sha2::{Digest as _, Sha256};
+
 use super::check::{self, Checked, Found, Problem};
 use super::content::{Content, Detail, Form, Listed};
 use super::{EntryRef, SourceFile, plain};
@@ -28,6 +30,8 @@ impl Parsed {
 /// One file and what it lists.
 pub(super) struct File {
     pub(super) source: SourceFile,
+    /// What [`hash`] makes of its bytes.
+    pub(super) hash: [u8; 32],
     /// The length of a byte order mark; offsets count from behind it.
     mark: usize,
     content: Content,
@@ -38,6 +42,7 @@ pub(super) struct File {
 /// Reads one file. Its problems, if it has any, are told by [`super::assemble`].
 pub fn parse(source: SourceFile) -> Parsed {
     let mut file = File {
+        hash: hash(&source.bytes),
         mark: mark(&source.bytes),
         content: plain::content(&source.bytes).unwrap_or_default(),
         problems: Vec::new(),
@@ -53,12 +58,23 @@ pub fn parse(source: SourceFile) -> Parsed {
     Parsed(Arc::new(file))
 }
 
+/// Returns the SHA-256 of a file's bytes, of which the digest of a desired state is made.
+pub(super) fn hash(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
 /// Reads a file with the full decoder, whatever its shape, for comparison.
 #[cfg(test)]
 pub(super) fn decoded(bytes: &[u8]) -> Result<Content, Vec<Diagnostic>> {
     let source = SourceFile { path: "a.yaml".to_owned(), bytes: Vec::new() };
-    let mut file =
-        File { source, mark: 0, content: Content::default(), problems: Vec::new(), lines: OnceLock::new() };
+    let mut file = File {
+        source,
+        hash: hash(bytes),
+        mark: 0,
+        content: Content::default(),
+        problems: Vec::new(),
+        lines: OnceLock::new(),
+    };
     file.decode("a.yaml", bytes);
     if file.problems.is_empty() { Ok(file.content) } else { Err(file.problems) }
 }

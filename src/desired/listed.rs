@@ -56,7 +56,7 @@ pub(super) fn place<'f>(files: &'f [Arc<File>], firsts: &[u32], number: u32) -> 
 }
 
 impl Desired {
-    /// Returns the digest over every path and every byte.
+    /// Returns the digest over every path and the bytes of every file.
     pub fn digest(&self) -> Digest {
         self.0.digest
     }
@@ -147,7 +147,7 @@ impl Desired {
     pub fn written_otherwise<'a>(&'a self, than: &'a Self) -> impl Iterator<Item = EntryRef<'a>> {
         let differs = |file: &&Arc<File>| {
             than.file(&file.source.path)
-                .is_none_or(|other| !Arc::ptr_eq(file, other) && file.source.bytes != other.source.bytes)
+                .is_none_or(|other| !Arc::ptr_eq(file, other) && file.hash != other.hash)
         };
         self.0.files.iter().filter(differs).flat_map(|file| file.entries())
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest as _, Sha256};
 
-use super::file::{File, parse, spot};
+use super::file::{File, hash, parse, spot};
 use super::listed::{Desired, Inner, place};
 use super::{Parsed, SourceFile};
 use crate::diagnostic::{Diagnostic, Label, MOST_SHOWN, codes, shown};
@@ -67,27 +67,29 @@ pub fn assemble(files: Vec<Parsed>) -> Result<Desired, Vec<Diagnostic>> {
         problems.sort_by(|a, b| a.order().cmp(&b.order()));
         return Err(problems);
     }
-    let digest = digest_of(files.iter().map(|file| &file.source));
+    let digest = digest_of(files.iter().map(|file| (&*file.source.path, file.hash)));
     Ok(Desired(Arc::new(Inner { digest, files, firsts: firsts.into(), names, order: OnceLock::new() })))
 }
 
-/// Returns the digest of some files: SHA-256 over every path and all bytes, in order of path, each preceded by
-/// its length as 64 bits, little-endian, so that nothing can move from one to the next unnoticed.
+/// Returns the digest of some files: SHA-256 over every path and the SHA-256 of the bytes behind it, in order of path,
+/// each preceded by its length as 64 bits, little-endian, so that nothing can move from one to the next unnoticed.
+///
+/// Two levels, so that the files can be hashed at once, and one that has not changed need not be hashed again.
 pub fn digest(files: &[SourceFile]) -> Digest {
     let mut order: Vec<&SourceFile> = files.iter().collect();
     order.sort_by(|a, b| a.path.cmp(&b.path));
-    digest_of(order.into_iter())
+    digest_of(order.into_iter().map(|file| (&*file.path, hash(&file.bytes))))
 }
 
-fn digest_of<'f>(files: impl Iterator<Item = &'f SourceFile>) -> Digest {
-    let mut hash = Sha256::new();
-    for file in files {
-        for part in [file.path.as_bytes(), &file.bytes] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
+fn digest_of<'f>(files: impl Iterator<Item = (&'f str, [u8; 32])>) -> Digest {
+    let mut digest = Sha256::new();
+    for (path, hash) in files {
+        for part in [path.as_bytes(), &hash] {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
         }
     }
-    Digest(hash.finalize().into())
+    Digest(digest.finalize().into())
 }
 
 /// Reports every entry whose name stood already, with the first one that has it.
