@@ -1,6 +1,8 @@
 //! What one file lists, taken down as places in its text: eight bytes for an entry, and twenty-four more for one that
 //! has an `until` or a `reason`.
 
+use std::ops::Range;
+
 use jiff::civil::Date;
 
 use super::EntryRef;
@@ -93,10 +95,15 @@ impl Content {
         self.joined(text, position, found.ok().map(|at| self.details[at]))
     }
 
-    /// Iterates over all entries.
-    pub(super) fn entries<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = EntryRef<'a>> {
-        let mut details = self.details.iter().copied().peekable();
-        (0..self.listed.len()).map(move |position| {
+    /// Iterates over the entries at some positions, in order.
+    pub(super) fn entries<'a>(
+        &'a self,
+        text: &'a [u8],
+        positions: Range<usize>,
+    ) -> impl Iterator<Item = EntryRef<'a>> {
+        let first = self.details.partition_point(|detail| (detail.position as usize) < positions.start);
+        let mut details = self.details[first..].iter().copied().peekable();
+        positions.map(move |position| {
             let detail = details.next_if(|detail| detail.position as usize == position);
             self.joined(text, position, detail)
         })

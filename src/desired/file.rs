@@ -93,7 +93,11 @@ impl File {
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = EntryRef<'_>> {
-        self.content.entries(self.text())
+        self.entries_at(0..self.len())
+    }
+
+    pub(super) fn entries_at(&self, positions: Range<usize>) -> impl Iterator<Item = EntryRef<'_>> {
+        self.content.entries(self.text(), positions)
     }
 
     /// Iterates over the entries that say more than an access.

@@ -2,6 +2,7 @@
 //! its file, and nothing is sorted unless somebody asks for an order.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use super::file::File;
@@ -70,6 +71,15 @@ impl Desired {
     /// Iterates in the order of files and lines: for whoever only counts, or sorts what he finds.
     pub fn as_written(&self) -> impl Iterator<Item = EntryRef<'_>> {
         self.0.files.iter().flat_map(|file| file.entries())
+    }
+
+    /// Iterates over the entries with some numbers, in the order of files and lines, which is that of the numbers.
+    pub fn numbered(&self, numbers: Range<u32>) -> impl Iterator<Item = EntryRef<'_>> {
+        let firsts = self.0.firsts.iter().zip(self.0.firsts.iter().skip(1));
+        self.0.files.iter().zip(firsts).flat_map(move |(file, (first, next))| {
+            let within = |number: u32| (number.clamp(*first, *next) - first) as usize;
+            file.entries_at(within(numbers.start)..within(numbers.end))
+        })
     }
 
     /// Iterates over the entries that have an `until`, in the order of files and lines.
