@@ -182,7 +182,7 @@ impl Session {
         }
         let start = self.clock.now().mono;
         loop {
-            match read_desired(source, &self.parsing) {
+            match read_desired(source, &self.parsing, false) {
                 Ok(read) => return Ok(Ok(read)),
                 Err(ReadFailure::Invalid(diagnostics)) => return Ok(Err(diagnostics)),
                 Err(ReadFailure::Moving(what)) if self.clock.now().mono.saturating_sub(start) > SETTLE => {

@@ -263,7 +263,7 @@ impl Driver {
                     return;
                 };
                 let first = self.fetches.get(&target).map(Fetching::first);
-                let parsing = Arc::clone(&self.world.parsing);
+                let (parsing, is_daemon) = (Arc::clone(&self.world.parsing), hooks.watch);
                 self.answer(ticket, async move {
                     match (first, source.remote()) {
                         (Some(first), _) => first.await,
@@ -275,7 +275,7 @@ impl Driver {
                         }
                         _ => {}
                     }
-                    let read = tokio::task::spawn_blocking(move || read_desired(&source, &parsing)).await;
+                    let read = tokio::task::spawn_blocking(move || read_desired(&source, &parsing, is_daemon)).await;
                     Answer::Desired(
                         read.unwrap_or_else(|_| Err(ReadFailure::Moving("the reader stopped".to_owned()))),
                     )

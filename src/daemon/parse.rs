@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::desired::{self, Desired, Parsed, SourceFile};
 use crate::diagnostic::Diagnostic;
 use crate::model::Digest;
+use crate::source::{Read, Seen};
 
 /// Files smaller than this together are parsed faster than a thread begins.
 const WORTH_A_THREAD: usize = 256 << 10;
@@ -15,7 +16,15 @@ const WORTH_A_THREAD: usize = 256 << 10;
 /// Parses files and remembers the last good desired state of each directory.
 #[derive(Debug, Default)]
 pub struct Parsing {
-    last: Mutex<BTreeMap<PathBuf, Desired>>,
+    last: Mutex<BTreeMap<PathBuf, Last>>,
+}
+
+/// The last good desired state of a directory.
+#[derive(Clone, Debug, Default)]
+pub struct Last {
+    desired: Desired,
+    /// The reading that it was made of, if another may build on that.
+    pub seen: Option<Arc<Seen>>,
 }
 
 impl Parsing {
@@ -25,30 +34,55 @@ impl Parsing {
     /// # Errors
     /// Every problem of every file.
     pub fn read(&self, directory: &Path, files: Vec<SourceFile>) -> Result<Desired, Vec<Diagnostic>> {
-        let last = self.last().get(directory).cloned().unwrap_or_default();
-        let count = files.len();
-        let (mut parsed, mut changed) = (Vec::with_capacity(count), Vec::new());
-        for file in files {
-            match last.parsed(&file) {
-                Some(known) => parsed.push(known),
+        self.take(directory, &self.last(directory), Read { files, part: None, commit: None, seen: None })
+    }
+
+    /// Turns a reading of a directory into its desired state. A reading of a part of the files is one of those that have
+    /// changed since the last good state. What did not change is neither parsed nor put together again.
+    ///
+    /// # Errors
+    /// Every problem of every file.
+    pub fn take(&self, directory: &Path, last: &Last, read: Read) -> Result<Desired, Vec<Diagnostic>> {
+        let count = read.files.len();
+        let (mut same, mut changed) = (Vec::new(), Vec::new());
+        for file in read.files {
+            match last.desired.parsed(&file) {
+                Some(known) => same.push(known),
                 None => changed.push(file),
             }
         }
-        if changed.is_empty() && count > 0 && last.files().count() == count {
-            return Ok(last);
-        }
-        parsed.extend(at_once(changed));
-        let desired = desired::assemble(parsed)?;
-        self.last().insert(directory.to_owned(), desired.clone());
+        let is_same = changed.is_empty()
+            && match &read.part {
+                Some(gone) => gone.is_empty(),
+                None => count > 0 && last.desired.files().count() == count,
+            };
+        let desired = match read.part {
+            _ if is_same => last.desired.clone(),
+            Some(gone) => {
+                let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
+                desired::reassemble(&last.desired, &gone, at_once(changed))?
+            }
+            None => {
+                same.extend(at_once(changed));
+                desired::assemble(same)?
+            }
+        };
+        let now = Last { desired: desired.clone(), seen: read.seen.map(Arc::new) };
+        self.all().insert(directory.to_owned(), now);
         Ok(desired)
     }
 
     /// Returns the last good desired state of a directory, if it has this digest.
     pub fn known(&self, directory: &Path, digest: Digest) -> Option<Desired> {
-        self.last().get(directory).filter(|last| last.digest() == digest).cloned()
+        Some(self.last(directory).desired).filter(|last| last.digest() == digest)
     }
 
-    fn last(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Desired>> {
+    /// Returns the last good desired state of a directory.
+    pub fn last(&self, directory: &Path) -> Last {
+        self.all().get(directory).cloned().unwrap_or_default()
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Last>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

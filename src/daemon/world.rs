@@ -59,17 +59,24 @@ impl Store {
     }
 }
 
-/// Reads desired files once, consistently, and judges them.
-pub fn read_desired(source: &Source, parsing: &Parsing) -> Result<DesiredRead, ReadFailure> {
+/// Reads desired files once, consistently, and judges them; all of them, or only those that have changed since the last
+/// good reading.
+pub fn read_desired(
+    source: &Source,
+    parsing: &Parsing,
+    only_changes: bool,
+) -> Result<DesiredRead, ReadFailure> {
     let directory = source.directory();
-    let read = source.read().map_err(|problem| match problem {
+    let last = parsing.last(directory);
+    let read = source.read(last.seen.as_deref().filter(|_| only_changes)).map_err(|problem| match problem {
         ReadProblem::Moving { what } => ReadFailure::Moving(what),
         ReadProblem::Invalid(diagnostics) => ReadFailure::Invalid(located(directory, diagnostics)),
     })?;
-    match parsing.read(directory, read.files) {
+    let commit = read.commit.clone();
+    match parsing.take(directory, &last, read) {
         Ok(desired) => {
-            let commit = read.commit.as_ref().map(ToString::to_string);
-            let author = read.commit.filter(|commit| !commit.dirty).and_then(|commit| commit.author);
+            let author = commit.as_ref().filter(|commit| !commit.dirty).and_then(|commit| commit.author.clone());
+            let commit = commit.map(|commit| commit.to_string());
             Ok(DesiredRead { desired, commit, author })
         }
         Err(diagnostics) => Err(ReadFailure::Invalid(located(directory, diagnostics))),

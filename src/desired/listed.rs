@@ -6,10 +6,11 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use super::file::File;
+use super::names::Names;
 use super::{EntryRef, Parsed, SourceFile, digest};
 use crate::diagnostic::Label;
 use crate::model::{Digest, Origin};
-use crate::name::{self, Index};
+use crate::name;
 
 /// All entries of one directory, read at one moment. Opaque: iterated in order of folded name or as written, looked
 /// up by name. A clone is cheap.
@@ -22,8 +23,8 @@ pub(super) struct Inner {
     pub(super) files: Vec<Arc<File>>,
     /// The number of each file's first entry, and after the last file how many there are.
     pub(super) firsts: Box<[u32]>,
-    /// Numbers of entries by name. No name occurs twice.
-    pub(super) names: Index,
+    /// Where each name stands.
+    pub(super) names: Names,
     /// Numbers of entries in order of folded name, once somebody asked.
     pub(super) order: OnceLock<Box<[u32]>>,
 }
@@ -37,10 +38,6 @@ impl Inner {
     fn name(&self, number: u32) -> &str {
         let (file, position) = self.place(number);
         file.name(position)
-    }
-
-    fn find(&self, name: &str) -> Option<u32> {
-        self.names.find(self.names.hash(name), |number| name::same(self.name(number), name))
     }
 
     fn sorted(&self) -> Box<[u32]> {
@@ -99,7 +96,7 @@ impl Desired {
 
     /// Looks an entry up by a name as a person writes it.
     pub fn get(&self, name: &str) -> Option<EntryRef<'_>> {
-        self.0.find(name).map(|number| self.at(number))
+        self.0.names.find(name).map(|(file, position)| file.entry(position))
     }
 
     /// Tells whether this and another desired state list a name with the same access, until the same day, for
@@ -134,7 +131,7 @@ impl Desired {
 
     /// Returns the path of the file that lists a name; `None` when none does.
     pub fn file_of(&self, name: &str) -> Option<&str> {
-        self.0.find(name).map(|number| &*self.0.place(number).0.source.path)
+        self.0.names.find(name).map(|(file, _)| &*file.source.path)
     }
 
     /// Iterates over the files, sorted by path, with how many entries each has.
@@ -168,6 +165,12 @@ impl Desired {
         (own.source.bytes == file.bytes).then(|| Parsed(Arc::clone(own)))
     }
 
+    /// Iterates over the files with the numbers of their entries.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = (&Arc<File>, Range<u32>)> {
+        let ranges = self.0.firsts.windows(2).map(|pair| pair[0]..pair[1]);
+        self.0.files.iter().zip(ranges)
+    }
+
     pub(super) fn file(&self, path: &str) -> Option<&Arc<File>> {
         let found = self.0.files.binary_search_by(|file| (*file.source.path).cmp(path)).ok()?;
         Some(&self.0.files[found])
@@ -175,13 +178,12 @@ impl Desired {
 
     /// Returns where the name of an entry begins in the text of its file.
     pub(super) fn offset(&self, name: &str) -> Option<usize> {
-        let (file, position) = self.0.place(self.0.find(name)?);
+        let (file, position) = self.0.names.find(name)?;
         Some(file.offset(position))
     }
 
-    fn found(&self, entry: EntryRef<'_>) -> (&File, usize) {
-        let number = self.0.find(entry.name).expect("the entry comes from this desired state");
-        self.0.place(number)
+    fn found(&self, entry: EntryRef<'_>) -> (&Arc<File>, usize) {
+        self.0.names.find(entry.name).expect("the entry comes from this desired state")
     }
 
     /// Returns the entry with a number in the order of files and lines.
@@ -201,7 +203,7 @@ impl Default for Desired {
             digest: digest(&[]),
             files: Vec::new(),
             firsts: Box::default(),
-            names: Index::for_names(0),
+            names: Names::of(&[]).0,
             order: OnceLock::new(),
         }))
     }

@@ -1,16 +1,18 @@
 //! From files to a desired state: every file on its own, then all entries together, so that a user who is listed
 //! twice is found wherever he stands.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest as _, Sha256};
 
 use super::file::{File, hash, parse, spot};
 use super::listed::{Desired, Inner, place};
+use super::names::Names;
 use super::{Parsed, SourceFile};
 use crate::diagnostic::{Diagnostic, Label, MOST_SHOWN, codes, shown};
 use crate::model::Digest;
-use crate::name::{self, Index, TOGETHER};
+use crate::name;
 use crate::yaml;
 
 /// Reads all files of one directory.
@@ -35,40 +37,56 @@ pub fn assemble(files: Vec<Parsed>) -> Result<Desired, Vec<Diagnostic>> {
     }
     let mut files: Vec<Arc<File>> = files.into_iter().map(|Parsed(file)| file).collect();
     files.sort_by(|a, b| a.source.path.cmp(&b.source.path));
-    let mut count = 0;
-    let mut firsts = vec![0];
-    firsts.extend(files.iter().map(|file| {
-        count += file.len();
-        u32::try_from(count).unwrap_or(u32::MAX)
-    }));
-    let mut names = Index::for_names(count);
-    let mut doubled = false;
-    let mut hashed = Vec::with_capacity(TOGETHER);
-    for (file, first) in files.iter().zip(&firsts) {
-        for start in (0..file.len()).step_by(TOGETHER) {
-            let block = start..file.len().min(start + TOGETHER);
-            hashed.extend(block.clone().map(|position| names.hash(file.name(position))));
-            names.fetch(hashed.iter().copied());
-            for (number, (position, hashed)) in (*first..).skip(start).zip(block.zip(hashed.drain(..))) {
-                let name = file.name(position);
-                let is_same = |number| {
-                    let (file, position) = place(&files, &firsts, number);
-                    name::same(file.name(position), name)
-                };
-                doubled |= names.insert(hashed, number, is_same).is_some();
-            }
-        }
-    }
+    let firsts = firsts(&files);
+    let (names, unique) = Names::of(&files);
     let mut problems: Vec<Diagnostic> = files.iter().flat_map(|file| file.problems.iter().cloned()).collect();
-    if doubled {
+    if !unique {
         report_duplicates(&files, &firsts, &mut problems);
     }
     if !problems.is_empty() {
         problems.sort_by(|a, b| a.order().cmp(&b.order()));
         return Err(problems);
     }
+    Ok(listed(files, firsts, names))
+}
+
+/// Returns the state of a directory that differs from that of another state in a few files: it lacks those of these
+/// paths, and has these, perhaps in place of others. The same as what [`assemble`] makes of all its files, and faster.
+///
+/// # Errors
+/// Like [`read`].
+pub fn reassemble(before: &Desired, without: &[&str], with: Vec<Parsed>) -> Result<Desired, Vec<Diagnostic>> {
+    let new = with.iter().map(|Parsed(file)| &*file.source.path);
+    let others: BTreeSet<&str> = without.iter().copied().chain(new).collect();
+    let (old, mut files): (Vec<_>, Vec<_>) =
+        before.0.files.iter().cloned().partition(|file| others.contains(&*file.source.path));
+    let new: Vec<Arc<File>> = with.into_iter().map(|Parsed(file)| file).collect();
+    let names = before.0.names.edited(&old, &new);
+    let good = new.iter().all(|file| file.problems.is_empty());
+    files.extend(new);
+    match names.filter(|_| good && !files.is_empty()) {
+        Some(names) => {
+            files.sort_by(|a, b| a.source.path.cmp(&b.source.path));
+            let firsts = firsts(&files);
+            Ok(listed(files, firsts, names))
+        }
+        // Whatever is wrong, or too much, is worth a look at everything.
+        None => assemble(files.into_iter().map(Parsed).collect()),
+    }
+}
+
+fn firsts(files: &[Arc<File>]) -> Box<[u32]> {
+    let mut count = 0;
+    let counted = files.iter().map(|file| {
+        count += file.len();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    });
+    std::iter::once(0).chain(counted).collect()
+}
+
+fn listed(files: Vec<Arc<File>>, firsts: Box<[u32]>, names: Names) -> Desired {
     let digest = digest_of(files.iter().map(|file| (&*file.source.path, file.hash)));
-    Ok(Desired(Arc::new(Inner { digest, files, firsts: firsts.into(), names, order: OnceLock::new() })))
+    Desired(Arc::new(Inner { digest, files, firsts, names, order: OnceLock::new() }))
 }
 
 /// Returns the digest of some files: SHA-256 over every path and the SHA-256 of the bytes behind it, in order of path,

@@ -1,5 +1,6 @@
 //! What the tests of reading share.
 
+mod editing;
 mod hostile;
 mod meaning;
 mod mistakes;

@@ -1,4 +1,4 @@
-//! One consistent read of a desired directory.
+//! One consistent read of a desired directory: of everything in it, or of what has changed since an earlier one.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use super::tree::{Node, Stat, Tree, problem, problem_at, walk};
+use super::since::{Changes, Seen};
+use super::tree::{Node, Signature, Stat, Tree, problem, problem_at, walk};
 use crate::desired::SourceFile;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::codes::{FILE_SIZE, NO_DIRECTORY, NO_FILE, UNREADABLE};
@@ -35,14 +36,6 @@ pub struct Reading {
     pub real_path: PathBuf,
     /// What to compare [`signature`] with.
     pub signature: Signature,
-}
-
-/// What the file system says of every directory and every YAML file. Equal signatures are a strong hint that
-/// nothing has changed, and no more: it counts on the file system's own clock and inode numbers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signature {
-    root: PathBuf,
-    nodes: Vec<Node>,
 }
 
 /// Why a directory could not be read.
@@ -84,28 +77,46 @@ fn first(problems: &[Diagnostic]) -> &str {
 /// # Errors
 /// [`ReadProblem`]. With [`ReadProblem::Invalid`], all problems at once.
 pub fn read(dir: &Path) -> Result<Reading, ReadProblem> {
-    read_while(dir, || {})
+    read_while(dir, None, || {}).map(|(reading, _)| reading)
 }
 
-/// `meanwhile` is called before each file and after the last, so that tests can move things at any moment.
-fn read_while(dir: &Path, mut meanwhile: impl FnMut()) -> Result<Reading, ReadProblem> {
+/// Like [`read`], but leaves out files that an earlier reading of the same directory found and that are certainly as
+/// they were then. Returns what the next one can build on.
+///
+/// # Errors
+/// [`ReadProblem`].
+pub fn read_since(dir: &Path, seen: Option<&Seen>) -> Result<Changes, ReadProblem> {
+    let seen = seen.filter(|seen| seen.holds(now()));
+    let (reading, looked) = read_while(dir, seen, || {})?;
+    Ok(Changes::between(seen, reading, looked))
+}
+
+/// `meanwhile` is called before each file and after the last, so that tests can move things at any moment. Returns when
+/// the first look began as well.
+fn read_while(
+    dir: &Path,
+    seen: Option<&Seen>,
+    mut meanwhile: impl FnMut(),
+) -> Result<(Reading, SystemTime), ReadProblem> {
     refuse_git_at_work(dir)?;
-    let before = settled(dir)?;
-    let mut problems = before.problems.clone();
-    let files = read_files(&before, &mut problems, &mut meanwhile)?;
+    let (Tree { signature, skipped, mut problems, .. }, looked) = settled(dir)?;
+    let real_path = signature.root.clone();
+    if problems.is_empty() && seen.is_some_and(|seen| seen.vouches_for_all(&signature)) {
+        // Nothing has changed, so there is nothing to be read, and what was read then was of one moment.
+        return Ok((Reading { files: Vec::new(), skipped, real_path, signature }, looked));
+    }
+    let is_new = |file: &Node| !seen.is_some_and(|seen| seen.vouches_for(file));
+    let files = read_files(&signature.files, is_new, &mut problems, &mut meanwhile)?;
     meanwhile();
-    let real_path = before.root.clone();
-    let skipped = before.skipped.clone();
-    let signature = Signature::of(&before);
     // In this order: without its lock now, a git that changed what was read has changed all it wanted to, so the
     // second look sees it.
     refuse_git_at_work(dir)?;
     let after = walk(dir).map_err(|problem| vanished(dir, problem))?;
-    signature.same_as(&Signature::of(&after))?;
+    unmoved(&signature, &after.signature)?;
     if !problems.is_empty() {
         return Err(ReadProblem::Invalid(problems));
     }
-    if files.is_empty() {
+    if signature.files.is_empty() {
         let also = match skipped.as_slice() {
             [] => String::new(),
             [one] => format!(", only `{one}`"),
@@ -115,7 +126,7 @@ fn read_while(dir: &Path, mut meanwhile: impl FnMut()) -> Result<Reading, ReadPr
         let help = "put a file there whose name ends in `.yaml`; `pop3: {}` in it says that nobody is listed";
         return Err(ReadProblem::Invalid(vec![problem(NO_FILE, message, help)]));
     }
-    Ok(Reading { files, skipped, real_path, signature })
+    Ok((Reading { files, skipped, real_path, signature }, looked))
 }
 
 /// Looks at a directory without reading any file. Equal to that of a [`Reading`], it hints that reading again
@@ -126,52 +137,50 @@ fn read_while(dir: &Path, mut meanwhile: impl FnMut()) -> Result<Reading, ReadPr
 pub fn signature(dir: &Path) -> Result<Signature, ReadProblem> {
     refuse_git_at_work(dir)?;
     let tree = walk(dir)?;
-    if tree.problems.is_empty() { Ok(Signature::of(&tree)) } else { Err(ReadProblem::Invalid(tree.problems)) }
+    if tree.problems.is_empty() { Ok(tree.signature) } else { Err(ReadProblem::Invalid(tree.problems)) }
 }
 
-impl Signature {
-    fn of(tree: &Tree) -> Self {
-        Self { root: tree.root.clone(), nodes: tree.dirs.iter().chain(&tree.files).cloned().collect() }
+/// Says what has moved between two looks.
+fn unmoved(before: &Signature, after: &Signature) -> Result<(), ReadProblem> {
+    if before == after {
+        return Ok(());
     }
-
-    fn same_as(&self, other: &Self) -> Result<(), ReadProblem> {
-        if self == other {
-            return Ok(());
+    let pairs = before.nodes().zip(after.nodes());
+    let differs = pairs.filter(|(own, other)| own != other).map(|(own, _)| own).next();
+    let (count, others) = (before.nodes().count(), after.nodes().count());
+    let what = match differs.or_else(|| before.nodes().nth(others)).or_else(|| after.nodes().nth(count)) {
+        Some(node) if before.root == after.root && !node.path.is_empty() => {
+            format!("`{}` changed while it was read", node.path)
         }
-        let pairs = self.nodes.iter().zip(&other.nodes);
-        let differs = pairs.filter(|(own, other)| own != other).map(|(own, _)| own).next();
-        let rest = self.nodes.get(other.nodes.len()).or(other.nodes.get(self.nodes.len()));
-        let what = match differs.or(rest) {
-            Some(node) if self.root == other.root && !node.path.is_empty() => {
-                format!("`{}` changed while it was read", node.path)
-            }
-            _ => "the directory changed while it was read".to_owned(),
-        };
-        Err(ReadProblem::Moving { what })
-    }
+        _ => "the directory changed while it was read".to_owned(),
+    };
+    Err(ReadProblem::Moving { what })
 }
 
-/// Lists the tree at a moment after which any change has another time than those before.
-fn settled(dir: &Path) -> Result<Tree, ReadProblem> {
+#[expect(clippy::disallowed_methods, reason = "compared with the file system's own times, decides nothing else")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Lists the tree at a moment after which any change has another time than those before, and says when that began.
+fn settled(dir: &Path) -> Result<(Tree, SystemTime), ReadProblem> {
+    let looked = now();
     let tree = walk(dir)?;
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "compared with the file system's own times, decides nothing else"
-    )]
-    let now = SystemTime::now();
+    let now = now();
     let wait = |node: &Node, is_file: bool| {
         let needed = if is_file && node.stat.size == 0 { EMPTY } else { TICK };
         needed.saturating_sub(node.stat.age(now))
     };
-    let dirs = tree.dirs.iter().map(|dir| wait(dir, false));
-    let longest = dirs.chain(tree.files.iter().map(|file| wait(file, true))).max().unwrap_or_default();
+    let dirs = tree.signature.dirs.iter().map(|dir| wait(dir, false));
+    let longest = dirs.chain(tree.signature.files.iter().map(|file| wait(file, true))).max().unwrap_or_default();
     if longest.is_zero() {
-        return Ok(tree);
+        return Ok((tree, looked));
     }
     thread::sleep(longest);
+    let looked = self::now();
     let again = walk(dir).map_err(|problem| vanished(dir, problem))?;
-    Signature::of(&tree).same_as(&Signature::of(&again))?;
-    Ok(again)
+    unmoved(&tree.signature, &again.signature)?;
+    Ok((again, looked))
 }
 
 /// A root that was there a moment ago and is not now is being swapped. If it stays away, the next read says so.
@@ -185,12 +194,13 @@ fn vanished(dir: &Path, problem: ReadProblem) -> ReadProblem {
 }
 
 fn read_files(
-    tree: &Tree,
+    listed: &[Node],
+    is_new: impl Fn(&Node) -> bool,
     problems: &mut Vec<Diagnostic>,
     meanwhile: &mut impl FnMut(),
 ) -> Result<Vec<SourceFile>, ReadProblem> {
-    let total: u64 = tree.files.iter().map(|file| file.stat.size).sum();
-    for file in tree.files.iter().filter(|file| file.stat.size > MAX_FILE) {
+    let total: u64 = listed.iter().map(|file| file.stat.size).sum();
+    for file in listed.iter().filter(|file| file.stat.size > MAX_FILE) {
         let message = format!("`{}` is larger than {} MiB", file.path, MAX_FILE >> 20);
         problems.push(problem_at(FILE_SIZE, &file.path, message, "split it into several files"));
     }
@@ -199,8 +209,8 @@ fn read_files(
         problems.push(problem(FILE_SIZE, message, "check that this is the right directory"));
         return Ok(Vec::new());
     }
-    let mut files = Vec::with_capacity(tree.files.len());
-    for file in tree.files.iter().filter(|file| file.stat.size <= MAX_FILE) {
+    let mut files = Vec::new();
+    for file in listed.iter().filter(|file| file.stat.size <= MAX_FILE && is_new(file)) {
         let moved = |what: &str| ReadProblem::Moving { what: format!("`{}` {what}", file.path) };
         meanwhile();
         match read_file(file) {

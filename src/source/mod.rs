@@ -1,6 +1,6 @@
 //! Where desired state comes from: a directory of YAML files, read in one moment, and watched for changes.
 //!
-//! * [`directory`]: one consistent read of the directory as it is.
+//! * [`directory`]: one consistent read of the directory as it is, or of what has changed since the last one.
 //! * [`commit`]: which git commit it is a checkout of, for people to recognise.
 //! * [`git`]: a repository that popgate fetches, and other revisions of a directory.
 //! * [`mod@watch`]: hints that it may have changed.
@@ -10,6 +10,7 @@
 pub mod commit;
 pub mod directory;
 pub mod git;
+mod since;
 mod tree;
 pub mod watch;
 
@@ -17,7 +18,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use commit::{Commit, commit_of};
-pub use directory::{ReadProblem, Reading, Signature, read, signature};
+pub use directory::{ReadProblem, Reading, read, read_since, signature};
+pub use since::{Changes, Seen};
+pub use tree::Signature;
 pub use watch::{Watch, WatchError, watch};
 
 /// Where the files of one target come from.
@@ -32,10 +35,14 @@ pub enum Source {
 /// The files of a desired state and the commit they are of, where there is one.
 #[derive(Clone, Debug)]
 pub struct Read {
-    /// Every YAML file, sorted by path.
+    /// Every YAML file, sorted by path; only some of them, if this is a part.
     pub files: Vec<crate::desired::SourceFile>,
+    /// Of a part, which files are gone. All others are as they were.
+    pub part: Option<Vec<String>>,
     /// The commit.
     pub commit: Option<Commit>,
+    /// For the next reading.
+    pub seen: Option<Seen>,
 }
 
 impl Source {
@@ -55,19 +62,24 @@ impl Source {
         }
     }
 
-    /// Reads the files once, consistently, without talking to another machine.
+    /// Reads the files once, consistently, without talking to another machine; of a directory that was read before,
+    /// perhaps only those that have changed.
     ///
     /// # Errors
     /// [`ReadProblem`].
-    pub fn read(&self) -> Result<Read, ReadProblem> {
+    pub fn read(&self, seen: Option<&Seen>) -> Result<Read, ReadProblem> {
         match self {
             Self::Directory(directory) => {
-                let files = read(directory)?.files;
-                Ok(Read { files, commit: commit_of(directory) })
+                let Changes { files, gone, is_whole, seen } = read_since(directory, seen)?;
+                let part = (!is_whole).then_some(gone);
+                Ok(Read { files, part, commit: commit_of(directory), seen: Some(seen) })
             }
-            Self::Git(remote) => {
-                remote.read().map(|read| Read { files: read.files, commit: Some(read.commit) })
-            }
+            Self::Git(remote) => remote.read().map(|read| Read {
+                files: read.files,
+                part: None,
+                commit: Some(read.commit),
+                seen: None,
+            }),
         }
     }
 }

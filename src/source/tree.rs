@@ -45,12 +45,20 @@ impl Stat {
 
     /// Returns how long ago the file system last noted a change; nothing if that lies in the future.
     pub(super) fn age(&self, now: SystemTime) -> Duration {
-        let (seconds, nanos) = self.changed;
-        let (Ok(seconds), Ok(nanos)) = (u64::try_from(seconds), u32::try_from(nanos)) else {
-            return Duration::MAX;
-        };
-        now.duration_since(UNIX_EPOCH + Duration::new(seconds, nanos)).unwrap_or_default()
+        since(self.changed, now)
     }
+
+    /// The same, also of the time of the last change that programs may set as they like.
+    pub(super) fn untouched_for(&self, now: SystemTime) -> Duration {
+        since(self.changed.max(self.modified), now)
+    }
+}
+
+fn since((seconds, nanos): (i64, i64), now: SystemTime) -> Duration {
+    let (Ok(seconds), Ok(nanos)) = (u64::try_from(seconds), u32::try_from(nanos)) else {
+        return Duration::MAX;
+    };
+    now.duration_since(UNIX_EPOCH + Duration::new(seconds, nanos)).unwrap_or_default()
 }
 
 /// One file that is to be read, or one directory.
@@ -63,15 +71,29 @@ pub(super) struct Node {
     pub(super) stat: Stat,
 }
 
-/// Everything below a root.
-#[derive(Debug)]
-pub(super) struct Tree {
+/// What the file system says of every directory and every YAML file. Equal signatures are a strong hint that
+/// nothing has changed, and no more: it counts on the file system's own clock and inode numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
     /// The real path of the root.
     pub(super) root: PathBuf,
     /// The directories, in the order in which they were entered.
     pub(super) dirs: Vec<Node>,
     /// The YAML files, sorted by path.
     pub(super) files: Vec<Node>,
+}
+
+impl Signature {
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.dirs.iter().chain(&self.files)
+    }
+}
+
+/// Everything below a root.
+#[derive(Debug)]
+pub(super) struct Tree {
+    /// The root, the directories and the YAML files.
+    pub(super) signature: Signature,
     /// Files that are not YAML, made fit to be shown.
     pub(super) skipped: Vec<String>,
     /// The symlinks that were met, wherever they lead.
@@ -106,16 +128,14 @@ pub(super) fn walk(dir: &Path) -> Result<Tree, ReadProblem> {
         return Err(missing("is not a directory"));
     }
     let tree = Tree {
-        root: root.clone(),
-        dirs: Vec::new(),
-        files: Vec::new(),
+        signature: Signature { root: root.clone(), dirs: Vec::new(), files: Vec::new() },
         skipped: Vec::new(),
         links: Vec::new(),
         problems: Vec::new(),
     };
     let mut walk = Walk { tree, within: Vec::new(), full: false };
     walk.enter(Node { path: String::new(), real: root, stat: Stat::of(&metadata) })?;
-    walk.tree.files.sort_by(|a, b| a.path.cmp(&b.path));
+    walk.tree.signature.files.sort_by(|a, b| a.path.cmp(&b.path));
     walk.tree.skipped.sort();
     Ok(walk.tree)
 }
@@ -135,7 +155,7 @@ impl Walk {
             self.report(FILE_SIZE, &dir.path, message, "move the files up");
             return Ok(());
         }
-        if self.tree.dirs.len() >= MAX_DIRS {
+        if self.tree.signature.dirs.len() >= MAX_DIRS {
             self.stop(format!("there are more than {MAX_DIRS} directories"));
             return Ok(());
         }
@@ -145,7 +165,7 @@ impl Walk {
         };
         self.within.push((dir.stat.dev, dir.stat.ino));
         let (path, real) = (dir.path.clone(), dir.real.clone());
-        self.tree.dirs.push(dir);
+        self.tree.signature.dirs.push(dir);
         for name in names {
             if self.full {
                 break;
@@ -182,10 +202,10 @@ impl Walk {
         } else if kind.is_dir() {
             return self.descend(Node { path, real, stat: Stat::of(&metadata) });
         } else if kind.is_file() {
-            if self.tree.files.len() >= MAX_FILES {
+            if self.tree.signature.files.len() >= MAX_FILES {
                 self.stop(format!("there are more than {MAX_FILES} files"));
             } else {
-                self.tree.files.push(Node { path, real, stat: Stat::of(&metadata) });
+                self.tree.signature.files.push(Node { path, real, stat: Stat::of(&metadata) });
             }
         } else {
             let kind = match kind {
@@ -214,7 +234,7 @@ impl Walk {
         self.tree.links.push(at.to_owned());
         let target = at.canonicalize().and_then(|real| fs::metadata(&real).map(|metadata| (real, metadata)));
         match target {
-            Ok((real, metadata)) if real.starts_with(&self.tree.root) => return Ok(Some((real, metadata))),
+            Ok((real, metadata)) if real.starts_with(&self.tree.signature.root) => return Ok(Some((real, metadata))),
             Ok((real, metadata)) if is_yaml || metadata.is_dir() => {
                 let message = format!(
                     "the symlink `{path}` leads out of the desired directory, to `{}`",

@@ -200,7 +200,7 @@ fn survey(dir: &Path) -> Option<Places> {
     if let Some(real) = real.as_ref().filter(|real| real.is_dir()) {
         match walk(real) {
             Ok(tree) => {
-                everything.extend(tree.dirs.into_iter().map(|dir| dir.real));
+                everything.extend(tree.signature.dirs.into_iter().map(|dir| dir.real));
                 for link in tree.links {
                     way(&link, &mut names);
                 }

@@ -324,17 +324,23 @@ fn whatever_moves_at_whatever_moment_of_a_read_two_states_are_never_mixed() {
         ("a directory moved away", |dir, outer| fs::rename(dir.join("sub"), outer.join("sub")).unwrap()),
         ("the directory deleted", |_, outer| fs::remove_dir_all(outer.join("v1")).unwrap()),
     ];
+    // Everything is read, or only one of the two files.
+    let cases = (0..3).map(|moment| (moment, false)).chain((0..2).map(|moment| (moment, true)));
     for (what, act) in moves {
-        for moment in 0..3 {
+        for (moment, partly) in cases.clone() {
             let (outer, dir) = published();
+            let seen = partly.then(|| read_since(&dir, None).unwrap().seen.aged());
+            if partly {
+                fs::write(dir.join("a.yaml"), "# new\n").unwrap();
+            }
             let mut calls = 0;
-            let found = read_while(&dir, || {
+            let found = read_while(&dir, seen.as_ref(), || {
                 if calls == moment {
                     act(&dir, outer.path());
                 }
                 calls += 1;
             });
-            assert!(matches!(found, Err(ReadProblem::Moving { .. })), "{what} at {moment}: {found:?}");
+            assert!(matches!(found, Err(ReadProblem::Moving { .. })), "{what} at {moment}, {partly}: {found:?}");
         }
     }
 }
@@ -343,7 +349,7 @@ fn whatever_moves_at_whatever_moment_of_a_read_two_states_are_never_mixed() {
 fn a_pipe_put_in_the_place_of_a_listed_file_does_not_hang_the_read() {
     let (_outer, dir) = published();
     let mut done = false;
-    let found = read_while(&dir, || {
+    let found = read_while(&dir, None, || {
         if !std::mem::replace(&mut done, true) {
             fs::remove_file(dir.join("a.yaml")).unwrap();
             assert!(Command::new("mkfifo").arg(dir.join("a.yaml")).status().unwrap().success());
