@@ -275,7 +275,8 @@ impl Driver {
                         }
                         _ => {}
                     }
-                    let read = tokio::task::spawn_blocking(move || read_desired(&source, &parsing, is_daemon)).await;
+                    let read =
+                        tokio::task::spawn_blocking(move || read_desired(&source, &parsing, is_daemon)).await;
                     Answer::Desired(
                         read.unwrap_or_else(|_| Err(ReadFailure::Moving("the reader stopped".to_owned()))),
                     )

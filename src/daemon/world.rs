@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use super::parse::Parsing;
 use super::snapshot::Schedule;
@@ -68,14 +69,21 @@ pub fn read_desired(
 ) -> Result<DesiredRead, ReadFailure> {
     let directory = source.directory();
     let last = parsing.last(directory);
-    let read = source.read(last.seen.as_deref().filter(|_| only_changes)).map_err(|problem| match problem {
-        ReadProblem::Moving { what } => ReadFailure::Moving(what),
-        ReadProblem::Invalid(diagnostics) => ReadFailure::Invalid(located(directory, diagnostics)),
-    })?;
+    let read =
+        source.read(last.seen.as_deref().filter(|_| only_changes)).map_err(|problem| match problem {
+            ReadProblem::Moving { what } => ReadFailure::Moving(what),
+            ReadProblem::Invalid(diagnostics) => ReadFailure::Invalid(located(directory, diagnostics)),
+        })?;
     let commit = read.commit.clone();
-    match parsing.take(directory, &last, read) {
+    let (taken, asked) = thread::scope(|scope| {
+        let asked = scope.spawn(|| source.commit());
+        (parsing.take(directory, &last, read), asked.join())
+    });
+    let commit = commit.or(asked.unwrap_or_default());
+    match taken {
         Ok(desired) => {
-            let author = commit.as_ref().filter(|commit| !commit.dirty).and_then(|commit| commit.author.clone());
+            let author =
+                commit.as_ref().filter(|commit| !commit.dirty).and_then(|commit| commit.author.clone());
             let commit = commit.map(|commit| commit.to_string());
             Ok(DesiredRead { desired, commit, author })
         }

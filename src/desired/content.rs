@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use jiff::civil::Date;
 
-use super::EntryRef;
+use super::{Brief, EntryRef};
 use crate::model::Access;
 
 /// The entries of one file, in the order of its lines. Every method wants the text that they were found in.
@@ -89,23 +89,46 @@ impl Content {
         }
     }
 
+    /// Returns the bytes of the name of an entry, which are those of a text.
+    pub(super) fn name_bytes<'a>(&'a self, text: &'a [u8], position: usize) -> &'a [u8] {
+        let one = self.listed[position];
+        let start = one.offset as usize + usize::from(one.form == Form::Quoted);
+        match one.form {
+            Form::Plain | Form::Quoted => &text[start..start + usize::from(one.length)],
+            Form::Elsewhere => self.name(text, position).as_bytes(),
+        }
+    }
+
     /// Returns an entry.
     pub(super) fn entry<'a>(&'a self, text: &'a [u8], position: usize) -> EntryRef<'a> {
         let found = self.details.binary_search_by_key(&position, |detail| detail.position as usize);
         self.joined(text, position, found.ok().map(|at| self.details[at]))
     }
 
-    /// Iterates over the entries at some positions, in order.
-    pub(super) fn entries<'a>(
+    /// Iterates over all entries.
+    pub(super) fn entries<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = EntryRef<'a>> {
+        let mut details = self.details.iter().copied().peekable();
+        (0..self.listed.len()).map(move |position| {
+            let detail = details.next_if(|detail| detail.position as usize == position);
+            self.joined(text, position, detail)
+        })
+    }
+
+    /// Iterates over what the entries at some positions say at the least.
+    pub(super) fn brief<'a>(
         &'a self,
         text: &'a [u8],
         positions: Range<usize>,
-    ) -> impl Iterator<Item = EntryRef<'a>> {
+    ) -> impl Iterator<Item = Brief<'a>> {
         let first = self.details.partition_point(|detail| (detail.position as usize) < positions.start);
-        let mut details = self.details[first..].iter().copied().peekable();
+        let mut details = self.details[first..].iter().peekable();
         positions.map(move |position| {
             let detail = details.next_if(|detail| detail.position as usize == position);
-            self.joined(text, position, detail)
+            Brief {
+                name: self.name_bytes(text, position),
+                access: self.listed[position].access,
+                until: detail.and_then(|detail| detail.until),
+            }
         })
     }
 

@@ -46,7 +46,9 @@ impl Desired {
             let before = old.next_if(|_| order.is_le());
             let after = new.next_if(|_| order.is_ge());
             match (before, after) {
-                (Some((old, before)), Some((new, after))) if Arc::ptr_eq(old, new) || old.hash == new.hash => {
+                (Some((old, before)), Some((new, after)))
+                    if Arc::ptr_eq(old, new) || old.hash == new.hash =>
+                {
                     difference.kept.push((before, after.start));
                 }
                 (before, after) => {

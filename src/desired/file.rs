@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::check::{self, Checked, Found, Problem};
 use super::content::{Content, Detail, Form, Listed};
-use super::{EntryRef, SourceFile, plain};
+use super::{Brief, EntryRef, SourceFile, plain};
 use crate::diagnostic::{Diagnostic, Label, Lines, MOST_SHOWN, Spot};
 use crate::yaml::{self, At, Place, Raw};
 
@@ -88,16 +88,20 @@ impl File {
         self.content.name(self.text(), position)
     }
 
+    pub(super) fn name_bytes(&self, position: usize) -> &[u8] {
+        self.content.name_bytes(self.text(), position)
+    }
+
     pub(super) fn entry(&self, position: usize) -> EntryRef<'_> {
         self.content.entry(self.text(), position)
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = EntryRef<'_>> {
-        self.entries_at(0..self.len())
+        self.content.entries(self.text())
     }
 
-    pub(super) fn entries_at(&self, positions: Range<usize>) -> impl Iterator<Item = EntryRef<'_>> {
-        self.content.entries(self.text(), positions)
+    pub(super) fn brief(&self, positions: Range<usize>) -> impl Iterator<Item = Brief<'_>> {
+        self.content.brief(self.text(), positions)
     }
 
     /// Iterates over the entries that say more than an access.

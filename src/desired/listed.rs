@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::file::File;
 use super::names::Names;
-use super::{EntryRef, Parsed, SourceFile, digest};
+use super::{Brief, EntryRef, Parsed, SourceFile, digest};
 use crate::diagnostic::Label;
 use crate::model::{Digest, Origin};
 use crate::name;
@@ -70,12 +70,13 @@ impl Desired {
         self.0.files.iter().flat_map(|file| file.entries())
     }
 
-    /// Iterates over the entries with some numbers, in the order of files and lines, which is that of the numbers.
-    pub fn numbered(&self, numbers: Range<u32>) -> impl Iterator<Item = EntryRef<'_>> {
+    /// Iterates over what the entries with some numbers say at the least, in the order of files and lines, which is that
+    /// of the numbers.
+    pub fn brief(&self, numbers: Range<u32>) -> impl Iterator<Item = Brief<'_>> {
         let firsts = self.0.firsts.iter().zip(self.0.firsts.iter().skip(1));
         self.0.files.iter().zip(firsts).flat_map(move |(file, (first, next))| {
             let within = |number: u32| (number.clamp(*first, *next) - first) as usize;
-            file.entries_at(within(numbers.start)..within(numbers.end))
+            file.brief(within(numbers.start)..within(numbers.end))
         })
     }
 

@@ -62,7 +62,9 @@ impl Names {
         for file in without {
             // The files of the large table are sorted by path; the small one has few.
             let of_base = base.table.files.binary_search_by(|own| own.source.path.cmp(&file.source.path));
-            let is_it = |part: &Part, place: &usize| Arc::ptr_eq(&part.table.files[*place], file) && !part.gone[*place];
+            let is_it = |part: &Part, place: &usize| {
+                Arc::ptr_eq(&part.table.files[*place], file) && !part.gone[*place]
+            };
             if let Some(place) = of_base.ok().filter(|place| is_it(&base, place)) {
                 base.gone[place] = true;
             } else {
@@ -121,16 +123,17 @@ impl Table {
         let mut unique = true;
         for start in (0..file.len()).step_by(TOGETHER) {
             let block = start..file.len().min(start + TOGETHER);
-            hashed.extend(block.clone().map(|position| index.hash(file.name(position))));
+            hashed.extend(block.clone().map(|position| index.hash_bytes(file.name_bytes(position))));
             index.fetch(hashed.iter().copied());
             for (position, hashed) in block.zip(hashed.drain(..)) {
-                let name = file.name(position);
                 let is_same = |number| {
                     let place = at(firsts, number);
-                    name::same(files[place].name((number - firsts[place]) as usize), name) && !is_gone(number)
+                    let there = files[place].name_bytes((number - firsts[place]) as usize);
+                    name::same_bytes(there, file.name_bytes(position)) && !is_gone(number)
                 };
                 let number = u32::try_from(first + position).unwrap_or(u32::MAX);
-                unique &= index.insert(hashed, number, is_same).is_none() && other.find(name).is_none();
+                unique &= index.insert(hashed, number, is_same).is_none()
+                    && (other.table.count() == 0 || other.find(file.name(position)).is_none());
             }
         }
         unique

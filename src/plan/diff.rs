@@ -293,10 +293,7 @@ impl Diff<'_> {
 
     fn unlisted(&mut self, scope: &Scope<'_>, resolved: &Resolved<'_>, released: &AccountSet) {
         let mut unreadable = Vec::new();
-        for account in self.live.unordered() {
-            if resolved.named.contains(account) || scope.is_ignored(account) {
-                continue;
-            }
+        for account in scope.beside(self.live, &resolved.named) {
             if let State::Unreadable(why) = account.state {
                 unreadable.push((account, why));
             }

@@ -376,7 +376,7 @@ pub fn plan_with(
 ) -> Plan {
     let scope = resolve::Scope::new(policy, live);
     let resolved = resolve::resolve(desired, live, memory, &scope, policy, now, both);
-    let counts = live.counts(|account| !scope.is_ignored(account));
+    let counts = scope.counts(live);
     let mut found = diff::diff(desired, live, memory, policy, &scope, &resolved, now);
     found.summary.unreadable = counts.unreadable;
     let guards = guard::judge(&mut found.changes, desired, memory, policy, counts, now);

@@ -9,7 +9,7 @@ use super::policy::Policy;
 use super::{Blocked, BlockedBecause, Both, PlanId};
 use crate::desired::{Desired, EntryRef};
 use crate::diagnostic::{Diagnostic, Severity, codes};
-use crate::model::{AccountId, AccountRef, AccountSet, Live, Now};
+use crate::model::{AccountId, AccountRef, AccountSet, Counts, Live, Now};
 use crate::name::{self, Glob, fold};
 use part::{Meaning, Part, Sight};
 
@@ -40,6 +40,23 @@ impl<'a> Scope<'a> {
             }
         }
         Self { ignored, protected, are_ignored, are_out }
+    }
+
+    /// Counts the accounts that are not ignored.
+    pub(super) fn counts(&self, live: &Live) -> Counts {
+        match self.are_ignored.is_empty() {
+            true => live.all_counts(),
+            false => live.counts(|account| !self.is_ignored(account)),
+        }
+    }
+
+    /// Iterates over the accounts that are neither ignored nor in a set.
+    pub(super) fn beside<'l>(
+        &'l self,
+        live: &'l Live,
+        set: &'l AccountSet,
+    ) -> impl Iterator<Item = AccountRef<'l>> {
+        live.beside(&self.are_ignored, set)
     }
 
     pub(super) fn is_ignored(&self, account: AccountRef<'_>) -> bool {

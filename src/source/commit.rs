@@ -1,8 +1,9 @@
 //! Which git commit a desired directory is a checkout of, for people to recognise. Nothing is decided by it.
 
 use std::fmt;
+use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// How many digits of an id are shown.
 const SHOWN: usize = 12;
@@ -45,19 +46,29 @@ impl fmt::Display for Commit {
 /// It takes no lock in the repository and runs none of its hooks.
 pub fn commit_of(dir: &Path) -> Option<Commit> {
     let real = dir.canonicalize().ok()?;
-    let Some(text) = git(&real, &describe("HEAD")) else { return named(&real) };
-    git(&real, &["rev-parse", "--verify", "--quiet", "HEAD:./"])?;
+    if !real.ancestors().any(|dir| fs::symlink_metadata(dir.join(".git")).is_ok()) {
+        return named(&real);
+    }
     // Only what `read` would read: neither an editor's backup nor a name that starts with a dot counts.
     let yaml = [":(glob)**/*.yaml", ":(glob)**/*.yml", ":(exclude,glob)**/.*", ":(exclude,glob)**/.*/**"];
     let status = ["status", "--porcelain", "--untracked-files=all", "--ignored", "--"];
-    let changes = git(&real, &[&status[..], &yaml].concat());
-    Some(Commit { dirty: changes.is_none_or(|changes| !changes.is_empty()), ..described(&text)? })
+    // Both at once: to begin a git takes longer than what it does.
+    let changes = ask(&real, &[&status[..], &yaml].concat());
+    let described_with_directory =
+        ask(&real, &[&describe("HEAD")[..], &["HEAD:./"]].concat()).and_then(answer);
+    let Some(text) = described_with_directory else {
+        changes.map(give_up);
+        // A git that knows the commit does not find the directory in it.
+        return if ask(&real, &describe("HEAD")).and_then(answer).is_some() { None } else { named(&real) };
+    };
+    let dirty = changes.and_then(answer).is_none_or(|changes| !changes.is_empty());
+    Some(Commit { dirty, ..described(text.lines().next()?)? })
 }
 
 /// The arguments with which git says what [`described`] understands.
 pub(super) fn describe(revision: &str) -> [&str; 7] {
     let format = "--format=%H%x00%an <%ae>%x00%s";
-    ["log", "-1", "--no-show-signature", "--no-color", "--encoding=UTF-8", format, revision]
+    ["show", "-s", "--no-show-signature", "--no-color", "--encoding=UTF-8", format, revision]
 }
 
 /// Reads what git says of a commit.
@@ -67,18 +78,30 @@ pub(super) fn described(text: &str) -> Option<Commit> {
     Some(Commit { id, subject, author, dirty: false })
 }
 
-/// Runs git; `None` if it is not there or fails.
-fn git(dir: &Path, arguments: &[&str]) -> Option<String> {
+/// Begins to run git; `None` if it is not there.
+fn ask(dir: &Path, arguments: &[&str]) -> Option<Child> {
     let mut command = Command::new("git");
     command.arg("-C").arg(dir).args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
-    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     // `status` would otherwise lock the index, which we take for somebody at work.
     command.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
     for name in MISLEADING {
         command.env_remove(name);
     }
-    let output = command.output().ok()?;
+    command.spawn().ok()
+}
+
+/// Waits for what git says; `None` if it fails.
+fn answer(git: Child) -> Option<String> {
+    let output = git.wait_with_output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Does not want to know any more.
+fn give_up(mut git: Child) {
+    // Fails only for one that has ended.
+    drop(git.kill());
+    drop(git.wait());
 }
 
 fn named(real: &Path) -> Option<Commit> {
@@ -96,7 +119,6 @@ fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     fn run(dir: &Path, arguments: &[&str]) {
         let mut command = Command::new("git");

@@ -129,6 +129,12 @@ fn read_while(
     Ok((Reading { files, skipped, real_path, signature }, looked))
 }
 
+/// Returns the paths of the files that [`read`] passes over, sorted and fit to be shown; none of a directory that
+/// cannot be read.
+pub fn skipped(dir: &Path) -> Vec<String> {
+    walk(dir).map(|tree| tree.skipped).unwrap_or_default()
+}
+
 /// Looks at a directory without reading any file. Equal to that of a [`Reading`], it hints that reading again
 /// would give the same.
 ///
@@ -157,7 +163,10 @@ fn unmoved(before: &Signature, after: &Signature) -> Result<(), ReadProblem> {
     Err(ReadProblem::Moving { what })
 }
 
-#[expect(clippy::disallowed_methods, reason = "compared with the file system's own times, decides nothing else")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared with the file system's own times, decides nothing else"
+)]
 fn now() -> SystemTime {
     SystemTime::now()
 }
@@ -172,7 +181,8 @@ fn settled(dir: &Path) -> Result<(Tree, SystemTime), ReadProblem> {
         needed.saturating_sub(node.stat.age(now))
     };
     let dirs = tree.signature.dirs.iter().map(|dir| wait(dir, false));
-    let longest = dirs.chain(tree.signature.files.iter().map(|file| wait(file, true))).max().unwrap_or_default();
+    let longest =
+        dirs.chain(tree.signature.files.iter().map(|file| wait(file, true))).max().unwrap_or_default();
     if longest.is_zero() {
         return Ok((tree, looked));
     }

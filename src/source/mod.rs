@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use commit::{Commit, commit_of};
-pub use directory::{ReadProblem, Reading, read, read_since, signature};
+pub use directory::{ReadProblem, Reading, read, read_since, signature, skipped};
 pub use since::{Changes, Seen};
 pub use tree::Signature;
 pub use watch::{Watch, WatchError, watch};
@@ -39,7 +39,7 @@ pub struct Read {
     pub files: Vec<crate::desired::SourceFile>,
     /// Of a part, which files are gone. All others are as they were.
     pub part: Option<Vec<String>>,
-    /// The commit.
+    /// The commit, if this is of a repository; [`Source::commit`] knows that of a directory.
     pub commit: Option<Commit>,
     /// For the next reading.
     pub seen: Option<Seen>,
@@ -72,7 +72,7 @@ impl Source {
             Self::Directory(directory) => {
                 let Changes { files, gone, is_whole, seen } = read_since(directory, seen)?;
                 let part = (!is_whole).then_some(gone);
-                Ok(Read { files, part, commit: commit_of(directory), seen: Some(seen) })
+                Ok(Read { files, part, commit: None, seen: Some(seen) })
             }
             Self::Git(remote) => remote.read().map(|read| Read {
                 files: read.files,
@@ -80,6 +80,15 @@ impl Source {
                 commit: Some(read.commit),
                 seen: None,
             }),
+        }
+    }
+
+    /// Finds the commit that a directory is a checkout of. Begins other programs, so it is best asked while the files that
+    /// were read are being parsed.
+    pub fn commit(&self) -> Option<Commit> {
+        match self {
+            Self::Directory(directory) => commit_of(directory),
+            Self::Git(_) => None,
         }
     }
 }

@@ -234,7 +234,9 @@ impl Walk {
         self.tree.links.push(at.to_owned());
         let target = at.canonicalize().and_then(|real| fs::metadata(&real).map(|metadata| (real, metadata)));
         match target {
-            Ok((real, metadata)) if real.starts_with(&self.tree.signature.root) => return Ok(Some((real, metadata))),
+            Ok((real, metadata)) if real.starts_with(&self.tree.signature.root) => {
+                return Ok(Some((real, metadata)));
+            }
             Ok((real, metadata)) if is_yaml || metadata.is_dir() => {
                 let message = format!(
                     "the symlink `{path}` leads out of the desired directory, to `{}`",

@@ -11,7 +11,8 @@ const NAMES: [&str; 9] = ["al", "AL", "bo", "cy", "\u{c4}x", "\u{e4}x", "di", "e
 
 /// What a file becomes; nothing deletes it.
 fn content() -> impl Strategy<Value = Option<String>> {
-    let access = prop::sample::select(vec!["enabled", "disabled", "on", "{access: enabled, until: 2026-05-01}"]);
+    let access =
+        prop::sample::select(vec!["enabled", "disabled", "on", "{access: enabled, until: 2026-05-01}"]);
     let weights = prop_oneof![12 => 0usize..2, 1 => 2usize..4];
     let entry = (prop::sample::select(&NAMES[..]), access, weights);
     let text = prop::collection::vec(entry, 0..4).prop_map(|entries| {
@@ -34,11 +35,13 @@ fn edits() -> impl Strategy<Value = Vec<BTreeMap<&'static str, Option<String>>>>
 fn described(desired: &Desired) -> Vec<String> {
     let entry = |entry| format!("{entry:?} {:?}", desired.origin(entry));
     let written = desired.as_written().map(entry);
-    let numbered = (0..).zip(desired.as_written()).map(|(number, entry)| format!("{}", desired.at(number) == entry));
+    let numbered =
+        (0..).zip(desired.as_written()).map(|(number, entry)| format!("{}", desired.at(number) == entry));
     let looked = NAMES.iter().map(|name| format!("{:?} {:?}", desired.get(name), desired.file_of(name)));
     let files = desired.files().map(|(file, count)| format!("{file:?} {count}"));
     let until = desired.with_until().map(|entry| format!("{entry:?}"));
-    let all = written.chain(desired.iter().map(entry)).chain(numbered).chain(looked).chain(files).chain(until);
+    let all =
+        written.chain(desired.iter().map(entry)).chain(numbered).chain(looked).chain(files).chain(until);
     all.chain([format!("{} {}", desired.len(), desired.digest())]).collect()
 }
 

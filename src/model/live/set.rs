@@ -45,6 +45,18 @@ impl AccountSet {
         self.bits[word] & bit != 0
     }
 
+    /// Iterates over the positions that are in neither set, in order, and some behind the last account.
+    pub(super) fn positions_in_none(&self, other: &Self) -> impl Iterator<Item = u32> {
+        let words = self.bits.iter().zip(&other.bits).map(|(own, other)| !(own | other));
+        (0..).step_by(64).zip(words).flat_map(|(first, mut word)| {
+            std::iter::from_fn(move || {
+                let bit = (word != 0).then(|| word.trailing_zeros())?;
+                word &= word - 1;
+                Some(first + bit)
+            })
+        })
+    }
+
     /// Tells whether no account is in the set.
     pub fn is_empty(&self) -> bool {
         self.empty

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use super::{Scope, blocked, unbound};
-use crate::desired::{Desired, EntryRef};
+use crate::desired::{Brief, Desired, EntryRef};
 use crate::model::{AccountId, AccountRef, AccountSet, Live, Match};
 use crate::name::{self, fold, folded};
 use crate::plan::memory::Memory;
@@ -23,7 +23,7 @@ impl Meaning {
     /// Set where the account is as the entry wants it. Positions have 31 bits.
     const AS_WANTED: u32 = 1 << 31;
 
-    fn new(entry: EntryRef<'_>, account: AccountRef<'_>, today: Date) -> Self {
+    fn new(entry: Brief<'_>, account: AccountRef<'_>, today: Date) -> Self {
         let as_wanted = if account.state.is(entry.access_on(today)) { Self::AS_WANTED } else { 0 };
         Self(account.position() | as_wanted)
     }
@@ -98,22 +98,22 @@ impl<'a> Part<'a> {
             twice: none(),
         };
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let entries = desired.numbered(number(first)..number(first + meanings.len()));
-        let mut places = meanings.iter_mut().zip(first..);
+        let (from, to) = (number(first), number(first + meanings.len()));
+        let mut places = meanings.iter_mut().zip(from..to);
         live.resolve_all(
-            entries,
-            |entry| entry.name,
-            |entry, means| {
+            desired.brief(from..to),
+            |brief| brief.name,
+            |brief, means| {
                 let Some((place, number)) = places.next() else { return };
                 match means {
-                    Match::None => part.missing(entry, memory, policy),
+                    Match::None => part.missing(desired.at(number), memory, policy),
                     Match::One(account) => {
-                        *place = Meaning::new(entry, account, today);
+                        *place = Meaning::new(brief, account, today);
                         if !part.once.insert(account) {
                             part.twice.insert(account);
                         }
-                        if scope.are_out.contains(account) || !is_plain(entry, account, memory) {
-                            part.unclear.push((number, entry));
+                        if scope.are_out.contains(account) || !is_plain(brief, account, memory) {
+                            part.unclear.push((number as usize, desired.at(number)));
                         }
                     }
                     Match::Many(candidates) => {
@@ -124,7 +124,8 @@ impl<'a> Part<'a> {
                             .iter()
                             .map(|account| (account.account_id(), account.name.to_owned()))
                             .collect();
-                        part.blocked.push(blocked(desired, entry, BlockedBecause::Ambiguous(shown)));
+                        let why = BlockedBecause::Ambiguous(shown);
+                        part.blocked.push(blocked(desired, desired.at(number), why));
                     }
                 }
             },
@@ -159,7 +160,10 @@ impl<'a> Part<'a> {
 
 /// Tells whether a name is simply the id of its account and never meant another one, so that there is nothing to
 /// remember and nothing to compare.
-fn is_plain(entry: EntryRef<'_>, account: AccountRef<'_>, memory: &Memory) -> bool {
-    name::same(entry.name, account.id)
-        && (memory.bindings.is_empty() || !memory.bindings.contains_key(&*folded(entry.name)))
+fn is_plain(entry: Brief<'_>, account: AccountRef<'_>, memory: &Memory) -> bool {
+    let is_bound = || {
+        let name = std::str::from_utf8(entry.name);
+        name.is_ok_and(|name| memory.bindings.contains_key(&*folded(name)))
+    };
+    name::same_bytes(entry.name, account.id.as_bytes()) && (memory.bindings.is_empty() || !is_bound())
 }

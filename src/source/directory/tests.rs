@@ -340,7 +340,10 @@ fn whatever_moves_at_whatever_moment_of_a_read_two_states_are_never_mixed() {
                 }
                 calls += 1;
             });
-            assert!(matches!(found, Err(ReadProblem::Moving { .. })), "{what} at {moment}, {partly}: {found:?}");
+            assert!(
+                matches!(found, Err(ReadProblem::Moving { .. })),
+                "{what} at {moment}, {partly}: {found:?}"
+            );
         }
     }
 }
