@@ -191,7 +191,7 @@ fn resolve_together(bencher: Bencher<'_, '_>, count: usize) {
         let mut found = 0;
         live.resolve_all(
             desired.as_written(),
-            |entry| entry.name,
+            |entry| entry.name.as_bytes(),
             |_, meaning| found += usize::from(meaning != popgate::model::Match::None),
         );
         found

@@ -199,7 +199,7 @@ impl Session {
 impl Opened {
     /// Refuses entries that the settings ignore or protect, with their places as a person can open them.
     pub(super) fn refused(&self, desired: &Desired) -> Vec<Diagnostic> {
-        located(&self.directory, plan::refuse_listed(desired, &self.policy))
+        located(&self.directory, plan::refuse_listed(desired, &Desired::default(), &self.policy))
     }
 
     /// Returns where a snapshot of the target is kept.

@@ -64,10 +64,15 @@ fn access_on(access: Access, until: Option<Date>, today: Date) -> Access {
     }
 }
 
-impl EntryRef<'_> {
+impl<'a> EntryRef<'a> {
     /// Returns the access that the entry means on a day: `until` is the last day of access.
     pub fn access_on(&self, today: Date) -> Access {
         access_on(self.access, self.until, today)
+    }
+
+    /// Returns what of it a plan has to know of each entry.
+    pub fn brief(&self) -> Brief<'a> {
+        Brief { name: self.name.as_bytes(), access: self.access, until: self.until }
     }
 
     /// Returns the moment from which the entry means `disabled`: the first moment of the day after `until` in

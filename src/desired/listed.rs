@@ -72,10 +72,11 @@ impl Desired {
 
     /// Iterates over what the entries with some numbers say at the least, in the order of files and lines, which is that
     /// of the numbers.
-    pub fn brief(&self, numbers: Range<u32>) -> impl Iterator<Item = Brief<'_>> {
+    pub fn brief(&self, numbers: Range<usize>) -> impl Iterator<Item = Brief<'_>> {
         let firsts = self.0.firsts.iter().zip(self.0.firsts.iter().skip(1));
         self.0.files.iter().zip(firsts).flat_map(move |(file, (first, next))| {
-            let within = |number: u32| (number.clamp(*first, *next) - first) as usize;
+            let (first, next) = (*first as usize, *next as usize);
+            let within = |number: usize| number.clamp(first, next) - first;
             file.brief(within(numbers.start)..within(numbers.end))
         })
     }

@@ -46,7 +46,10 @@ impl Names {
         let count = files.iter().map(|file| file.len()).sum();
         let mut table = Table::with_room(count);
         let nobody = Part::of(Table::with_room(0));
-        let unique = files.iter().fold(true, |unique, file| table.add(file, &nobody, &[]) && unique);
+        let mut unique = true;
+        for file in files {
+            unique &= table.add(file, &nobody, &[]);
+        }
         let since = Part::of(Table::with_room((count / PART).max(FEW)));
         (Self { base: Part::of(table), since }, unique)
     }

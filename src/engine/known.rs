@@ -20,6 +20,11 @@ impl Target {
     /// Takes in what became of a change. What is not certain makes everything forgotten.
     pub(super) fn wrote(&mut self, change: &Change, outcome: &Outcome) {
         let certain = matches!(outcome, Outcome::Done | Outcome::Already);
+        let live = self.live.as_deref();
+        self.standing = self
+            .standing
+            .take()
+            .filter(|standing| live.is_some_and(|live| standing.allows(live, &change.account)));
         let noted = |live: &mut Arc<Live>| certain && Arc::make_mut(live).note(&change.account, change.to);
         if !self.live.as_mut().is_some_and(noted) {
             self.live = None;

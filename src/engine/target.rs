@@ -13,7 +13,7 @@ use crate::desired::Desired;
 use crate::diagnostic::Diagnostic;
 use crate::model::{AccountId, Fault, Live, Now, Outcome};
 use crate::plan::policy::Policy;
-use crate::plan::{Change, Plan};
+use crate::plan::{Change, Plan, Standing};
 
 #[derive(Debug)]
 pub(super) struct Target {
@@ -22,6 +22,8 @@ pub(super) struct Target {
     /// The desired state in force, and the one that the guards last let pass.
     pub(super) good: Option<Desired>,
     pub(super) applied: Option<Desired>,
+    /// The last one in which the policy forbids no entry.
+    pub(super) passed: Desired,
     pub(super) commit: Option<String>,
     pub(super) author: Option<String>,
     /// The first and the last hint since the last read began.
@@ -46,6 +48,8 @@ pub(super) struct Target {
     pub(super) plan: Option<Arc<Plan>>,
     /// The store as it was read last, with what was written since; nothing once that is not certain.
     pub(super) live: Option<Arc<Live>>,
+    /// What the last plan of it leaves for the next one.
+    pub(super) standing: Option<Standing>,
     /// How many of its changes were made since it was planned: disabled, enabled.
     pub(super) made: (u64, u64),
     /// The id of the plan last told as blocked.
@@ -69,6 +73,7 @@ impl Target {
             chunk_size: start.chunk_size.max(1),
             good: start.good,
             applied: start.applied,
+            passed: Desired::default(),
             commit: None,
             author: None,
             hints: None,
@@ -86,6 +91,7 @@ impl Target {
             parked: BTreeMap::new(),
             plan: None,
             live: None,
+            standing: None,
             made: (0, 0),
             told_blocked: None,
             outcomes: Vec::new(),

@@ -98,11 +98,12 @@ impl Engine {
     fn desired_read(&mut self, name: String, read: DesiredRead, now: Now) {
         let Some(target) = self.targets.get_mut(&name) else { return };
         target.moving = None;
-        let refused = plan::refuse_listed(&read.desired, &target.policy);
+        let refused = plan::refuse_listed(&read.desired, &target.passed, &target.policy);
         if !refused.is_empty() {
             self.desired_failed(&name, ReadFailure::Invalid(refused), now);
             return;
         }
+        target.passed = read.desired.clone();
         if target.invalid.take().is_some() {
             self.tell(Notice::ValidAgain { target: name.clone() });
         }
@@ -269,6 +270,7 @@ impl Engine {
         target.next_refresh =
             Some(now.mono + settles.map_or(target.policy.refresh, |wait| wait.min(target.policy.refresh)));
         target.servers = live.servers().map(|servers| servers.by_domain.clone());
+        target.standing = None;
         let Some(made) = self.make_plan(name, &live, now) else { return self.end_turn(name) };
         if back {
             self.tell(Notice::StoreBack { target: name.to_owned() });
@@ -289,12 +291,19 @@ impl Engine {
         target.ending = expiry::ending(desired.with_until(), &zone, now.wall);
         let warnings = target.warned.news(&target.ending);
         let applied = target.applied.clone();
+        let mut standing = target.standing.take();
         let mut memory = self.ledger.memory(name, applied);
         let policy = &self.targets[name].policy;
         memory.clock_jumped = self.clock_jumped;
         memory.not_effective = self.not_effective(policy);
-        let mut made = plan::plan(&desired, live, &memory, policy, now);
-        made.context.author.clone_from(&self.targets[name].author);
+        let mut made = if self.mode.goal == Goal::Run {
+            plan::plan_again(&mut standing, &desired, live, &memory, policy, now)
+        } else {
+            plan::plan(&desired, live, &memory, policy, now)
+        };
+        let target = self.targets.get_mut(name)?;
+        target.standing = standing;
+        made.context.author.clone_from(&target.author);
         let made = Arc::new(made);
         if self.mode.goal == Goal::Run || self.mode.goal == Goal::Observe {
             for (days, entries) in warnings {

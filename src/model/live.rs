@@ -293,25 +293,6 @@ impl Live {
         counts
     }
 
-    /// Counts all accounts by state.
-    pub fn all_counts(&self) -> Counts {
-        let mut by_state = [0; STATES.len() + 1];
-        self.states.iter().for_each(|state| by_state[usize::from(*state)] += 1);
-        let [disabled, enabled, mixed, _, unreadable] = by_state;
-        Counts { total: self.states.len() as u64, enabled, disabled, mixed, unreadable }
-    }
-
-    /// Iterates over the accounts that are in none of two sets, in the order of the store.
-    pub fn beside<'a>(
-        &'a self,
-        one: &'a AccountSet,
-        other: &'a AccountSet,
-    ) -> impl Iterator<Item = AccountRef<'a>> {
-        one.positions_in_none(other)
-            .take_while(|position| *position < self.count())
-            .map(|position| self.at(position))
-    }
-
     /// Notes that an account has an access now. Tells whether it is one that the store listed.
     pub fn note(&mut self, id: &AccountId, access: Access) -> bool {
         let Some(position) = self.get(id).map(|account| account.position) else { return false };

@@ -293,7 +293,7 @@ impl Diff<'_> {
 
     fn unlisted(&mut self, scope: &Scope<'_>, resolved: &Resolved<'_>, released: &AccountSet) {
         let mut unreadable = Vec::new();
-        for account in scope.beside(self.live, &resolved.named) {
+        for account in self.live.outside([&resolved.named, scope.ignored()]) {
             if let State::Unreadable(why) = account.state {
                 unreadable.push((account, why));
             }

@@ -13,8 +13,10 @@ mod only;
 pub mod policy;
 mod resolve;
 pub mod snapshot;
+mod standing;
 #[cfg(test)]
 mod tests;
+mod untouched;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,7 @@ pub use guard::{Guard, Verdict};
 pub use memory::Memory;
 pub use policy::{ChangedRule, Policy};
 pub use resolve::refuse_listed;
+pub use standing::{Standing, plan_again};
 
 /// One access to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -341,7 +344,8 @@ pub fn unlisted<'l>(
     now: Now,
 ) -> Vec<AccountRef<'l>> {
     let scope = resolve::Scope::new(policy, live);
-    let resolved = resolve::resolve(desired, live, memory, &scope, policy, now, &in_turn);
+    let sight = resolve::Sight::new(desired, live, memory, &scope, policy, now);
+    let resolved = resolve::resolve(sight, now, &in_turn);
     let mut accounts = diff::not_named(desired, live, memory, policy, &scope, &resolved, now);
     accounts.sort_by_key(|account| !diff::may_have_pop3(*account));
     accounts
@@ -375,9 +379,23 @@ pub fn plan_with(
     now: Now,
 ) -> Plan {
     let scope = resolve::Scope::new(policy, live);
-    let resolved = resolve::resolve(desired, live, memory, &scope, policy, now, both);
-    let counts = scope.counts(live);
-    let mut found = diff::diff(desired, live, memory, policy, &scope, &resolved, now);
+    let sight = resolve::Sight::new(desired, live, memory, &scope, policy, now);
+    let resolved = resolve::resolve(sight, now, both);
+    conclude(desired, live, memory, policy, &scope, resolved, now)
+}
+
+/// Plans, once it is known what the entries mean.
+fn conclude(
+    desired: &Desired,
+    live: &Live,
+    memory: &Memory,
+    policy: &Policy,
+    scope: &resolve::Scope<'_>,
+    resolved: resolve::Resolved<'_>,
+    now: Now,
+) -> Plan {
+    let counts = live.counts_outside(scope.ignored());
+    let mut found = diff::diff(desired, live, memory, policy, scope, &resolved, now);
     found.summary.unreadable = counts.unreadable;
     let guards = guard::judge(&mut found.changes, desired, memory, policy, counts, now);
     if !memory.contact && !policy.own_store && !found.changes.is_empty() {

@@ -2,16 +2,20 @@
 
 mod part;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::memory::Memory;
 use super::policy::Policy;
+use super::untouched::{Looked, Untouched};
 use super::{Blocked, BlockedBecause, Both, PlanId};
 use crate::desired::{Desired, EntryRef};
 use crate::diagnostic::{Diagnostic, Severity, codes};
-use crate::model::{AccountId, AccountRef, AccountSet, Counts, Live, Now};
+use crate::model::{AccountId, AccountRef, AccountSet, Live, Now};
 use crate::name::{self, Glob, fold};
-use part::{Meaning, Part, Sight};
+use part::{Meaning, Part};
+
+pub(super) use part::Sight;
 
 /// How often the entries are split in two: for four processors, and no more threads than are begun in no time.
 const SPLITS: u32 = 2;
@@ -21,8 +25,8 @@ pub(super) struct Scope<'a> {
     ignored: &'a [Glob],
     protected: &'a [Glob],
     /// The accounts that match any of the first, or of both.
-    are_ignored: AccountSet,
-    are_out: AccountSet,
+    are_ignored: Arc<AccountSet>,
+    are_out: Arc<AccountSet>,
 }
 
 impl<'a> Scope<'a> {
@@ -39,24 +43,22 @@ impl<'a> Scope<'a> {
                 }
             }
         }
-        Self { ignored, protected, are_ignored, are_out }
+        Self { ignored, protected, are_ignored: Arc::new(are_ignored), are_out: Arc::new(are_out) }
     }
 
-    /// Counts the accounts that are not ignored.
-    pub(super) fn counts(&self, live: &Live) -> Counts {
-        match self.are_ignored.is_empty() {
-            true => live.all_counts(),
-            false => live.counts(|account| !self.is_ignored(account)),
-        }
+    /// Takes over the accounts that were found to match.
+    pub(super) fn of(policy: &'a Policy, are_ignored: Arc<AccountSet>, are_out: Arc<AccountSet>) -> Self {
+        Self { ignored: &policy.ignored, protected: &policy.protected, are_ignored, are_out }
     }
 
-    /// Iterates over the accounts that are neither ignored nor in a set.
-    pub(super) fn beside<'l>(
-        &'l self,
-        live: &'l Live,
-        set: &'l AccountSet,
-    ) -> impl Iterator<Item = AccountRef<'l>> {
-        live.beside(&self.are_ignored, set)
+    /// Returns the accounts that match any of the first, or of both.
+    pub(super) fn sets(&self) -> (Arc<AccountSet>, Arc<AccountSet>) {
+        (Arc::clone(&self.are_ignored), Arc::clone(&self.are_out))
+    }
+
+    /// Returns the accounts that are ignored.
+    pub(super) fn ignored(&self) -> &AccountSet {
+        &self.are_ignored
     }
 
     pub(super) fn is_ignored(&self, account: AccountRef<'_>) -> bool {
@@ -87,12 +89,19 @@ fn matching<'a>(globs: &'a [Glob], account: AccountRef<'_>) -> Option<&'a Glob> 
     })
 }
 
-/// What each entry means.
+/// What each entry means that is looked at.
 pub(super) struct Resolved<'a> {
     desired: &'a Desired,
     live: &'a Live,
-    /// What each entry means, in the order in which they are written.
+    looked: Looked,
+    /// What each of them means, in the order in which they are written.
     meanings: Vec<Meaning>,
+    /// The positions of those of whose meaning something is to be remembered.
+    learnt: BTreeSet<usize>,
+    /// The entries that are not looked at.
+    untouched: Untouched,
+    /// An entry that is looked at means an account of one that is not.
+    clashes: bool,
     /// Entries that the store does not know, in order of folded name.
     pub(super) missing: Vec<EntryRef<'a>>,
     /// Entries that are not acted on.
@@ -106,33 +115,72 @@ pub(super) struct Resolved<'a> {
 impl<'a> Resolved<'a> {
     /// Counts the entries whose one account is as they want it.
     pub(super) fn unchanged(&self) -> u64 {
-        self.meanings.iter().filter(|meaning| meaning.is_as_wanted()).count() as u64
+        self.untouched.count() + self.meanings.iter().filter(|meaning| meaning.is_as_wanted()).count() as u64
+    }
+
+    /// Tells whether looking at some of the entries was not enough.
+    pub(super) fn clashes(&self) -> bool {
+        self.clashes
+    }
+
+    /// Returns the entries that need not be looked at again, and the numbers of the others.
+    pub(super) fn untouched(&self) -> (Untouched, Vec<u32>) {
+        let (mut untouched, mut others) = (self.untouched.clone(), Vec::new());
+        for (position, meaning) in self.meanings.iter().enumerate() {
+            match meaning.account(self.live) {
+                Some(account) if meaning.is_as_wanted() && !self.learnt.contains(&position) => {
+                    untouched.insert(account);
+                }
+                _ => others.push(self.looked.number(position)),
+            }
+        }
+        (untouched, others)
     }
 
     /// Iterates over the entries whose one account is not as they want it, in the order in which they are written.
     pub(super) fn differing(&self) -> impl Iterator<Item = (EntryRef<'a>, AccountRef<'a>)> {
-        let (desired, live) = (self.desired, self.live);
-        let differing = (0..).zip(&self.meanings).filter(|(_, meaning)| !meaning.is_as_wanted());
-        differing.filter_map(move |(number, meaning)| Some((desired.at(number), meaning.account(live)?)))
+        let (desired, live, looked) = (self.desired, self.live, &self.looked);
+        let differing = self.meanings.iter().enumerate().filter(|(_, meaning)| !meaning.is_as_wanted());
+        differing.filter_map(move |(position, meaning)| {
+            Some((desired.at(looked.number(position)), meaning.account(live)?))
+        })
     }
 }
 
-/// Resolves all entries. Looking a million names up is most of the work of a plan, so it is done in parts, with `both`.
-pub(super) fn resolve<'a>(
-    desired: &'a Desired,
-    live: &'a Live,
-    memory: &Memory,
-    scope: &Scope<'_>,
-    policy: &Policy,
+/// Finds out what every entry means. Looking a million names up is most of the work of a plan, so it is done in parts,
+/// with `both`.
+pub(super) fn resolve<'a>(sight: Sight<'a, '_>, now: Now, both: Both<'_>) -> Resolved<'a> {
+    resolve_some(sight, now, both, &Looked::All, Untouched::nobody(sight.live))
+}
+
+/// Finds out what some entries mean, where the others are known to mean an account each that is as they want it.
+pub(super) fn resolve_some<'a>(
+    sight: Sight<'a, '_>,
     now: Now,
     both: Both<'_>,
+    looked: &Looked,
+    untouched: Untouched,
 ) -> Resolved<'a> {
-    let today = policy.timezone.to_datetime(now.wall).date();
-    let sight = Sight { desired, live, memory, scope, policy, today };
-    let mut meanings = vec![Meaning::NONE; desired.len()];
-    let Part { missing, blocked, bind, unclear, named, twice, .. } =
-        Part::split(sight, 0, &mut meanings, both, SPLITS);
-    let mut resolved = Resolved { desired, live, meanings, missing, blocked, named, bind };
+    let Sight { desired, live, memory, scope, policy, .. } = sight;
+    let mut meanings = vec![Meaning::NONE; looked.count(desired)];
+    let Part { missing, blocked, bind, unclear, mut named, once, mut twice } =
+        Part::split(sight, looked, 0, &mut meanings, both, SPLITS);
+    let again = once.shared(untouched.accounts());
+    twice.add(&again);
+    named.add(untouched.accounts());
+    let mut resolved = Resolved {
+        desired,
+        live,
+        meanings,
+        looked: looked.clone(),
+        learnt: BTreeSet::new(),
+        missing,
+        blocked,
+        named,
+        bind,
+        untouched,
+        clashes: !again.is_empty(),
+    };
     let doubled = resolved.doubled(&twice);
     for (number, entry) in doubled.values().flatten().copied().chain(unclear) {
         let meaning = std::mem::replace(&mut resolved.meanings[number], Meaning::NONE);
@@ -144,10 +192,15 @@ pub(super) fn resolve<'a>(
             let others = entries.iter().map(|(_, other)| *other).filter(|other| other.name != entry.name);
             let others = others.map(|other| (other.name.to_owned(), desired.origin(other))).collect();
             resolved.block(entry, BlockedBecause::Doubled(account.name.to_owned(), others));
-        } else if let Some(why) = resolved.rebound(entry, account, memory, policy, now) {
-            resolved.block(entry, why);
         } else {
-            resolved.meanings[number] = meaning;
+            let known = resolved.bind.len();
+            match resolved.rebound(entry, account, memory, policy, now) {
+                Some(why) => resolved.block(entry, why),
+                None => resolved.meanings[number] = meaning,
+            }
+            if resolved.bind.len() > known {
+                resolved.learnt.insert(number);
+            }
         }
     }
     resolved.blocked.sort_by(|a, b| a.origin.cmp(&b.origin));
@@ -166,7 +219,7 @@ impl<'a> Resolved<'a> {
         if twice.is_empty() {
             return doubled;
         }
-        for (number, (entry, meaning)) in self.desired.as_written().zip(&self.meanings).enumerate() {
+        for (number, (entry, meaning)) in self.looked.entries(self.desired).zip(&self.meanings).enumerate() {
             if let Some(account) = meaning.account(self.live).filter(|account| twice.contains(*account)) {
                 doubled.entry(account.id).or_default().push((number, entry));
             }
@@ -247,14 +300,15 @@ fn same_account(bound: &AccountId, account: AccountRef<'_>) -> bool {
     name::same(bound.as_str(), account.id)
 }
 
-/// Refuses entries whose very name the policy ignores or protects: an error that can be seen offline.
-pub fn refuse_listed(desired: &Desired, policy: &Policy) -> Vec<Diagnostic> {
+/// Refuses entries whose very name the policy ignores or protects: an error that can be seen offline. None is in the
+/// files that another state holds, too.
+pub fn refuse_listed(desired: &Desired, passed: &Desired, policy: &Policy) -> Vec<Diagnostic> {
     let lists = [(&policy.ignored, "ignored"), (&policy.protected, "protected")];
     let mut refused = Vec::new();
     if policy.ignored.is_empty() && policy.protected.is_empty() {
         return refused;
     }
-    for entry in desired.as_written() {
+    for entry in desired.written_otherwise(passed) {
         for (globs, list) in lists {
             let Some(glob) = globs.iter().find(|glob| glob.matches(entry.name)) else { continue };
             refused.push(Diagnostic {

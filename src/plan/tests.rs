@@ -1,5 +1,6 @@
 //! The rules of the planner, one by one, through the files that people write.
 
+mod again;
 mod approving;
 mod causes;
 mod effects;

@@ -1,5 +1,6 @@
 //! Putting a live state together, row by row, without keeping anything of a row but its text.
 
+use std::str::Utf8Error;
 use std::sync::OnceLock;
 
 use super::{DuplicateAccount, Live, byte_of};
@@ -9,7 +10,8 @@ use crate::name::{Hashed, Index, TOGETHER, same};
 /// Takes accounts one after the other, as a store lists them.
 #[derive(Debug)]
 pub struct LiveBuilder {
-    text: String,
+    /// Only texts, one after the other.
+    text: Vec<u8>,
     ends: Vec<usize>,
     firsts: Vec<u32>,
     states: Vec<u8>,
@@ -20,7 +22,7 @@ pub struct LiveBuilder {
 impl Default for LiveBuilder {
     fn default() -> Self {
         Self {
-            text: String::new(),
+            text: Vec::new(),
             ends: Vec::new(),
             firsts: Vec::new(),
             states: Vec::new(),
@@ -48,15 +50,46 @@ impl LiveBuilder {
         aliases: impl IntoIterator<Item = &'n str>,
         state: State,
     ) {
-        let position = number(self.states.len());
+        let first = self.begin(id.as_bytes());
+        let mut aliases = aliases.into_iter().peekable();
+        if name != id || aliases.peek().is_some() {
+            self.name(name.as_bytes());
+        }
+        aliases.for_each(|alias| self.name(alias.as_bytes()));
+        self.end(first, state);
+    }
+
+    /// Takes one account that has no name but its id, of which the bytes are at hand.
+    ///
+    /// # Errors
+    /// If these are not a text. Nothing is taken then.
+    ///
+    /// # Panics
+    /// Like [`LiveBuilder::push`].
+    pub fn push_bytes(&mut self, id: &[u8], state: State) -> Result<(), Utf8Error> {
+        if !id.is_ascii() {
+            std::str::from_utf8(id)?;
+        }
+        let first = self.begin(id);
+        self.end(first, state);
+        Ok(())
+    }
+
+    /// Takes the id of an account, and returns the number of its first name.
+    fn begin(&mut self, id: &[u8]) -> u32 {
         self.in_order = self.in_order && self.last_id().is_none_or(|last| last < id);
         let first = number(self.ends.len());
         self.name(id);
-        let mut aliases = aliases.into_iter().peekable();
-        if name != id || aliases.peek().is_some() {
-            self.name(name);
-        }
-        aliases.for_each(|alias| self.name(alias));
+        first
+    }
+
+    fn name(&mut self, name: &[u8]) {
+        self.text.extend_from_slice(name);
+        self.ends.push(self.text.len());
+    }
+
+    fn end(&mut self, first: u32, state: State) {
+        let position = number(self.states.len());
         // As long as every account has one name, its number is the account's.
         if self.firsts.is_empty() && self.ends.len() > self.states.len() + 1 {
             self.firsts = (0..position).collect();
@@ -70,13 +103,8 @@ impl LiveBuilder {
         }
     }
 
-    fn name(&mut self, name: &str) {
-        self.text.push_str(name);
-        self.ends.push(self.text.len());
-    }
-
     /// Returns the id that was pushed last.
-    fn last_id(&self) -> Option<&str> {
+    fn last_id(&self) -> Option<&[u8]> {
         let last = self.states.len().checked_sub(1)?;
         let first = self.firsts.get(last).map_or(last, |first| *first as usize);
         let start = first.checked_sub(1).map_or(0, |before| self.ends[before]);
@@ -90,7 +118,7 @@ impl LiveBuilder {
     pub fn finish(self) -> Result<Live, DuplicateAccount> {
         let mut live = Live {
             names: Index::for_names(self.ends.len()),
-            text: self.text.into(),
+            text: String::from_utf8(self.text).expect("only texts were taken").into(),
             ends: self.ends.into(),
             firsts: self.firsts.into(),
             states: self.states,
@@ -103,7 +131,7 @@ impl LiveBuilder {
         let mut hashed = Vec::with_capacity(TOGETHER);
         for first in (0..live.count()).step_by(TOGETHER) {
             let block = first..live.count().min(first.saturating_add(number(TOGETHER)));
-            hashed.extend(block.clone().map(|position| names.hash(live.id(position))));
+            hashed.extend(block.clone().map(|position| names.hash_bytes(live.bytes(live.range(position).0))));
             names.fetch(hashed.iter().copied());
             for (position, id) in block.zip(hashed.drain(..)) {
                 live.index(&mut names, position, id)?;
@@ -117,10 +145,10 @@ impl LiveBuilder {
 impl Live {
     fn index(&self, names: &mut Index, position: u32, hashed: Hashed) -> Result<(), DuplicateAccount> {
         let (first, last) = self.range(position);
-        let id = self.text(first);
+        let id = self.bytes(first);
         // Ids compare byte by byte, names do not.
-        if names.insert(hashed, position, |before| self.id(before) == id).is_some() {
-            return Err(DuplicateAccount(AccountId::new(id)));
+        if names.insert(hashed, position, |before| self.bytes(self.range(before).0) == id).is_some() {
+            return Err(DuplicateAccount(AccountId::new(self.text(first))));
         }
         for at in first + 1..last {
             let name = self.text(at);

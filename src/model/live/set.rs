@@ -1,6 +1,6 @@
 //! Some of the accounts of a store, one bit for each.
 
-use super::{AccountRef, Live};
+use super::{AccountRef, Counts, Live};
 
 /// A set of accounts of one [`Live`].
 #[derive(Clone, Debug)]
@@ -24,6 +24,14 @@ impl AccountSet {
         before & bit == 0
     }
 
+    /// Takes an account of the same [`Live`] out. Tells whether it was in the set.
+    pub fn remove(&mut self, account: AccountRef<'_>) -> bool {
+        let (word, bit) = place(account);
+        let before = self.bits[word];
+        self.bits[word] &= !bit;
+        before & bit != 0
+    }
+
     /// Adds all accounts of another set, of the same [`Live`].
     pub fn add(&mut self, other: &Self) {
         if !other.empty {
@@ -45,25 +53,89 @@ impl AccountSet {
         self.bits[word] & bit != 0
     }
 
-    /// Iterates over the positions that are in neither set, in order, and some behind the last account.
-    pub(super) fn positions_in_none(&self, other: &Self) -> impl Iterator<Item = u32> {
-        let words = self.bits.iter().zip(&other.bits).map(|(own, other)| !(own | other));
-        (0..).step_by(64).zip(words).flat_map(|(first, mut word)| {
+    /// Tells whether no account was ever put into the set.
+    pub fn is_empty(&self) -> bool {
+        self.empty
+    }
+}
+
+impl Live {
+    /// Iterates over the accounts that are in none of some sets, in the order of the store. Costs next to nothing for
+    /// those that are.
+    pub fn outside<'a>(&'a self, sets: [&'a AccountSet; 2]) -> impl Iterator<Item = AccountRef<'a>> {
+        let words = (0..self.len().div_ceil(64)).map(move |word| !(sets[0].bits[word] | sets[1].bits[word]));
+        let count = self.count();
+        (0..).step_by(64).zip(words).flat_map(move |(first, mut bits)| {
             std::iter::from_fn(move || {
-                let bit = (word != 0).then(|| word.trailing_zeros())?;
-                word &= word - 1;
-                Some(first + bit)
+                let next = (bits != 0).then(|| first + bits.trailing_zeros())?;
+                bits &= bits - 1;
+                Some(next)
             })
+            .take_while(move |position| *position < count)
+            .map(|position| self.at(position))
         })
     }
 
-    /// Tells whether no account is in the set.
-    pub fn is_empty(&self) -> bool {
-        self.empty
+    /// Counts the accounts that are not in a set, by state.
+    pub fn counts_outside(&self, set: &AccountSet) -> Counts {
+        // As many of each byte as there are; whoever is in the set is taken off again.
+        let mut by_byte = [0_u64; 5];
+        for states in self.states.chunks(64) {
+            for (byte, count) in (0..).zip(&mut by_byte) {
+                *count += states.iter().map(|state| u64::from(*state == byte)).sum::<u64>();
+            }
+        }
+        for (first, mut bits) in (0..).step_by(64).zip(set.bits.iter().copied()) {
+            while bits != 0 {
+                let position: usize = first + bits.trailing_zeros() as usize;
+                by_byte[usize::from(self.states[position])] -= 1;
+                bits &= bits - 1;
+            }
+        }
+        let [disabled, enabled, mixed, _, unreadable] = by_byte;
+        Counts { total: by_byte.iter().sum(), enabled, disabled, mixed, unreadable }
     }
 }
 
 fn place(account: AccountRef<'_>) -> (usize, u64) {
     let position = account.position();
     (position as usize / 64, 1 << (position % 64))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{Access, Account, AccountId, State};
+
+    proptest! {
+        #[test]
+        fn what_is_outside_of_sets_is_found_and_counted_as_one_by_one(
+            accounts in proptest::collection::vec((0u8..4, any::<bool>(), any::<bool>()), 0..200),
+        ) {
+            let state = |byte| match byte {
+                0 => State::Is(Access::Enabled),
+                1 => State::Is(Access::Disabled),
+                2 => State::Mixed,
+                _ => State::Unreadable("why".to_owned()),
+            };
+            let account = |(number, (byte, _, _)): (usize, &(u8, bool, bool))| Account {
+                id: AccountId::new(number.to_string()),
+                name: number.to_string(),
+                aliases: Vec::new(),
+                state: state(*byte),
+            };
+            let live = Live::new(accounts.iter().enumerate().map(account).collect()).unwrap();
+            let (mut one, mut other) = (AccountSet::of(&live), AccountSet::of(&live));
+            for (account, (_, in_one, in_other)) in live.unordered().zip(&accounts) {
+                prop_assert_eq!(*in_one && one.insert(account), *in_one);
+                prop_assert!(other.insert(account));
+                prop_assert_eq!(!in_other && other.remove(account), !in_other);
+            }
+            let outside = live.unordered().filter(|account| !one.contains(*account) && !other.contains(*account));
+            prop_assert!(live.outside([&one, &other]).eq(outside));
+            prop_assert_eq!(live.counts_outside(&one), live.counts(|account| !one.contains(account)));
+        }
+    }
 }

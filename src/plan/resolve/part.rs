@@ -4,10 +4,11 @@ use jiff::civil::Date;
 
 use super::{Scope, blocked, unbound};
 use crate::desired::{Brief, Desired, EntryRef};
-use crate::model::{AccountId, AccountRef, AccountSet, Live, Match};
+use crate::model::{AccountId, AccountRef, AccountSet, Live, Match, Now};
 use crate::name::{self, fold, folded};
 use crate::plan::memory::Memory;
 use crate::plan::policy::{Missing, Policy};
+use crate::plan::untouched::Looked;
 use crate::plan::{Blocked, BlockedBecause, Both};
 
 /// Fewer entries are looked up before another thread has begun. Tests split whatever can be split.
@@ -39,13 +40,27 @@ impl Meaning {
 
 /// What the meaning of an entry depends on, besides the other entries.
 #[derive(Clone, Copy)]
-pub(super) struct Sight<'a, 'p> {
-    pub(super) desired: &'a Desired,
-    pub(super) live: &'a Live,
-    pub(super) memory: &'p Memory,
-    pub(super) scope: &'p Scope<'p>,
-    pub(super) policy: &'p Policy,
-    pub(super) today: Date,
+pub(in crate::plan) struct Sight<'a, 'p> {
+    pub(in crate::plan) desired: &'a Desired,
+    pub(in crate::plan) live: &'a Live,
+    pub(in crate::plan) memory: &'p Memory,
+    pub(in crate::plan) scope: &'p Scope<'p>,
+    pub(in crate::plan) policy: &'p Policy,
+    pub(in crate::plan) today: Date,
+}
+
+impl<'a, 'p> Sight<'a, 'p> {
+    pub(in crate::plan) fn new(
+        desired: &'a Desired,
+        live: &'a Live,
+        memory: &'p Memory,
+        scope: &'p Scope<'p>,
+        policy: &'p Policy,
+        now: Now,
+    ) -> Self {
+        let today = policy.timezone.to_datetime(now.wall).date();
+        Self { desired, live, memory, scope, policy, today }
+    }
 }
 
 /// What is to be said of a part of the entries.
@@ -53,39 +68,40 @@ pub(super) struct Part<'a> {
     pub(super) missing: Vec<EntryRef<'a>>,
     pub(super) blocked: Vec<Blocked>,
     pub(super) bind: Vec<(String, AccountId)>,
-    /// Entries that need a second look, once it is known what all the others mean; with their numbers.
+    /// Entries that need a second look, once it is known what all the others mean; with their positions.
     pub(super) unclear: Vec<(usize, EntryRef<'a>)>,
     /// Accounts that an entry names, clearly or not.
     pub(super) named: AccountSet,
     /// Accounts that one entry means, and those that several do.
-    once: AccountSet,
+    pub(super) once: AccountSet,
     pub(super) twice: AccountSet,
 }
 
 impl<'a> Part<'a> {
-    /// Looks at the entries from a number on, as many as there is room for their meanings: the two halves with `both`,
-    /// so often split in halves again.
+    /// Looks at entries from a position on, as many as there is room for their meanings: the two halves with `both`, so
+    /// often split in halves again.
     pub(super) fn split(
         sight: Sight<'a, '_>,
+        looked: &Looked,
         first: usize,
         meanings: &mut [Meaning],
         both: Both<'_>,
         splits: u32,
     ) -> Self {
         if splits == 0 || meanings.len() < WORTH_A_SPLIT {
-            return Self::of(sight, first, meanings);
+            return Self::of(sight, looked, first, meanings);
         }
         let half = meanings.len() / 2;
         let (earlier, later) = meanings.split_at_mut(half);
         let (mut one, mut other) = (None, None);
-        both(&mut || one = Some(Self::split(sight, first, earlier, both, splits - 1)), &mut || {
-            other = Some(Self::split(sight, first + half, later, both, splits - 1));
+        both(&mut || one = Some(Self::split(sight, looked, first, earlier, both, splits - 1)), &mut || {
+            other = Some(Self::split(sight, looked, first + half, later, both, splits - 1));
         });
         let (one, other) = one.zip(other).expect("both parts were looked at");
         one.and(other)
     }
 
-    fn of(sight: Sight<'a, '_>, first: usize, meanings: &mut [Meaning]) -> Self {
+    fn of(sight: Sight<'a, '_>, looked: &Looked, first: usize, meanings: &mut [Meaning]) -> Self {
         let Sight { desired, live, memory, scope, policy, today } = sight;
         let none = || AccountSet::of(live);
         let mut part = Self {
@@ -97,23 +113,23 @@ impl<'a> Part<'a> {
             once: none(),
             twice: none(),
         };
-        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let (from, to) = (number(first), number(first + meanings.len()));
-        let mut places = meanings.iter_mut().zip(from..to);
+        let positions = first..first + meanings.len();
+        let mut places = meanings.iter_mut().zip(first..);
         live.resolve_all(
-            desired.brief(from..to),
+            looked.brief(desired, positions),
             |brief| brief.name,
             |brief, means| {
-                let Some((place, number)) = places.next() else { return };
+                let Some((place, position)) = places.next() else { return };
+                let entry = || desired.at(looked.number(position));
                 match means {
-                    Match::None => part.missing(desired.at(number), memory, policy),
+                    Match::None => part.missing(entry(), memory, policy),
                     Match::One(account) => {
                         *place = Meaning::new(brief, account, today);
                         if !part.once.insert(account) {
                             part.twice.insert(account);
                         }
                         if scope.are_out.contains(account) || !is_plain(brief, account, memory) {
-                            part.unclear.push((number as usize, desired.at(number)));
+                            part.unclear.push((position, entry()));
                         }
                     }
                     Match::Many(candidates) => {
@@ -125,7 +141,7 @@ impl<'a> Part<'a> {
                             .map(|account| (account.account_id(), account.name.to_owned()))
                             .collect();
                         let why = BlockedBecause::Ambiguous(shown);
-                        part.blocked.push(blocked(desired, desired.at(number), why));
+                        part.blocked.push(blocked(desired, entry(), why));
                     }
                 }
             },

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::name::Glob;
 
-const NAMES: [&str; 8] = ["a@x", "b@x", "c@x", "d@x", "e@x", "f@x", "info@x", "sales@x"];
+pub(super) const NAMES: [&str; 8] = ["a@x", "b@x", "c@x", "d@x", "e@x", "f@x", "info@x", "sales@x"];
 
 fn state() -> impl Strategy<Value = State> {
     prop_oneof![
@@ -16,7 +16,7 @@ fn state() -> impl Strategy<Value = State> {
     ]
 }
 
-fn entry() -> impl Strategy<Value = &'static str> {
+pub(super) fn entry() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
         "enabled",
         "disabled",
@@ -33,7 +33,7 @@ fn entries() -> impl Strategy<Value = String> {
 }
 
 /// Accounts whose ids and aliases come from the same few names, so that all kinds of overlap occur.
-fn accounts() -> impl Strategy<Value = Vec<Account>> {
+pub(super) fn accounts() -> impl Strategy<Value = Vec<Account>> {
     let alias = prop::sample::select(&NAMES[..]);
     let id = prop_oneof![prop::sample::select(&NAMES[..]), prop::sample::select(&["1", "2", "3", "4"][..])];
     prop::collection::btree_map(id, (prop::collection::vec(alias, 0..3), state()), 0..8).prop_map(
@@ -41,7 +41,7 @@ fn accounts() -> impl Strategy<Value = Vec<Account>> {
     )
 }
 
-fn policies() -> impl Strategy<Value = Policy> {
+pub(super) fn policies() -> impl Strategy<Value = Policy> {
     let on_drift = || prop_oneof![Just(OnDrift::Restore), Just(OnDrift::Report)];
     let glob =
         || prop::collection::vec(prop::sample::select(&["e@*", "f@x", "4"][..]).prop_map(Glob::new), 0..2);

@@ -91,14 +91,19 @@ fn listing_an_ignored_or_protected_name_is_an_error_offline() {
     let mut world = World::new("ceo@x: enabled\ncarl@x: enabled\nHealthMailbox1: enabled");
     world.policy.protected = vec![Glob::new("CEO@*")];
     world.policy.ignored = vec![Glob::new("HealthMailbox*")];
-    let refused = refuse_listed(&world.desired, &world.policy);
+    let refused = refuse_listed(&world.desired, &Desired::default(), &world.policy);
     let lines: Vec<u32> = refused.iter().map(|refused| refused.labels[0].at.as_ref().unwrap().line).collect();
     assert_eq!(lines, [2, 4]);
     assert!(
         refused[0].message.contains("protected") && refused[1].message.contains("ignored"),
         "{refused:?}"
     );
-    assert_eq!(refuse_listed(&world.desired, &policy()), []);
+    assert_eq!(refuse_listed(&world.desired, &Desired::default(), &policy()), []);
+    assert_eq!(
+        refuse_listed(&world.desired, &world.desired.clone(), &world.policy),
+        [],
+        "they passed before"
+    );
 }
 
 /// Anna left, and her address is an alias of somebody else now.
