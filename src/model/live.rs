@@ -27,7 +27,7 @@ pub struct Live {
     /// second is left out where it is the id and no alias follows.
     text: Box<str>,
     /// Where each name ends in the text.
-    ends: Box<[usize]>,
+    ends: Box<[u32]>,
     /// The number of each account's first name; empty where every account has one name.
     firsts: Box<[u32]>,
     /// Positions in `STATES`, or of what only `unreadable` says.
@@ -232,18 +232,18 @@ impl Live {
     /// Looks at whatever the look-up of these names will need. Nothing comes of it but that everything lies near then.
     fn fetch(&self, names: impl Iterator<Item = Hashed> + Clone) {
         self.names.fetch(names.clone());
-        let mut ends = [(0, 0); TOGETHER];
+        let mut places = [(0, 0); TOGETHER];
         let mut states = 0;
-        for (place, name) in ends.iter_mut().zip(names) {
+        for (place, name) in places.iter_mut().zip(names) {
             if let Some(position) = self.names.guess(name) {
-                let number = self.range(position).0;
-                *place = (number.checked_sub(1).map_or(0, |before| self.ends[before]), self.ends[number]);
+                let name = self.place(self.range(position).0);
+                *place = (name.start, name.end);
                 states |= self.states[position as usize];
             }
         }
         black_box(states);
         let byte = |at: usize| self.text.as_bytes().get(at).copied().unwrap_or_default();
-        black_box(ends.iter().fold(0, |all, (start, end)| all | byte(*start) | byte(*end)));
+        black_box(places.iter().fold(0, |all, (start, end)| all | byte(*start) | byte(*end)));
     }
 
     fn resolve_hashed(&self, name: &[u8], hashed: Hashed) -> Match<'_> {
@@ -358,7 +358,8 @@ impl Live {
 
     /// Returns where a name stands in the text.
     fn place(&self, number: usize) -> Range<usize> {
-        number.checked_sub(1).map_or(0, |before| self.ends[before])..self.ends[number]
+        let end = |number: usize| self.ends[number] as usize;
+        number.checked_sub(1).map_or(0, end)..end(number)
     }
 
     fn sorted(&self) -> Box<[u32]> {

@@ -36,8 +36,12 @@ impl Index {
     pub fn for_names(count: usize) -> Self {
         assert!(count < 1 << 31, "a position has 31 bits");
         let slots = (count * 2).next_power_of_two().max(2);
+        let mut empty: Box<[u32]> = vec![0; slots].into();
+        // The system hands out pages when they are looked at, and again, with a word to all processors, when they are then
+        // written to. Written to at once, they are handed out once.
+        empty.fill(black_box(0));
         let positions = u32::MAX >> (u32::try_from(count).unwrap_or(u32::MAX) | 1).leading_zeros();
-        Self { seed: RandomState::new().hash_one(count), slots: vec![0; slots].into(), positions }
+        Self { seed: RandomState::new().hash_one(count), slots: empty, positions }
     }
 
     /// Prepares to look for a name.

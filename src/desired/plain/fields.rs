@@ -10,7 +10,7 @@ use crate::model::Access;
 const DAY: usize = 10;
 
 /// What a reader could take for something else than a text. Whatever begins with a letter and is none of these is
-/// one; what begins with a digit is, if there is a space in it.
+/// one; what begins with a digit is, if there is anything in it that neither a number nor a time has.
 const TYPED: [&[u8]; 6] = [b"null", b"true", b"false", b"nan", b"inf", b"infinity"];
 
 impl Reading<'_> {
@@ -90,7 +90,6 @@ impl Reading<'_> {
         let rest = &self.text[self.at..];
         // A space may be followed by a comment or by the end, and a colon by a value.
         let mut end = 0;
-        let mut has_space = false;
         for (at, byte) in rest.iter().enumerate() {
             match byte {
                 b'\n' => break,
@@ -98,16 +97,15 @@ impl Reading<'_> {
                 b'#' if rest[..at].ends_with(b" ") => break,
                 b':' if matches!(rest.get(at + 1), None | Some(b' ' | b'\n')) => return None,
                 0..b' ' => return None,
-                _ => {
-                    has_space |= at > end;
-                    end = at + 1;
-                }
+                _ => end = at + 1,
             }
         }
         let text = &rest[..end];
         let is_text = match text.first()? {
             b'a'..=b'z' | b'A'..=b'Z' => !TYPED.iter().any(|typed| typed.eq_ignore_ascii_case(text)),
-            b'0'..=b'9' => has_space,
+            b'0'..=b'9' => {
+                !text.iter().all(|byte| byte.is_ascii_hexdigit() || b"xXoO_.:+-TtZz".contains(byte))
+            }
             0x80.. => std::str::from_utf8(text).ok()?.starts_with(char::is_alphanumeric),
             _ => false,
         };

@@ -12,7 +12,7 @@ use crate::name::{Hashed, Index, TOGETHER, same};
 pub struct LiveBuilder {
     /// Only texts, one after the other.
     text: Vec<u8>,
-    ends: Vec<usize>,
+    ends: Vec<u32>,
     firsts: Vec<u32>,
     states: Vec<u8>,
     unreadable: Vec<(u32, State)>,
@@ -42,7 +42,7 @@ impl LiveBuilder {
     /// Takes one account: its canonical id, the name that a person recognises, its other names, its state.
     ///
     /// # Panics
-    /// When there are more than a `u32` can count.
+    /// When there are more, or more bytes of names, than a `u32` can count.
     pub fn push<'n>(
         &mut self,
         id: &str,
@@ -85,7 +85,7 @@ impl LiveBuilder {
 
     fn name(&mut self, name: &[u8]) {
         self.text.extend_from_slice(name);
-        self.ends.push(self.text.len());
+        self.ends.push(number(self.text.len()));
     }
 
     fn end(&mut self, first: u32, state: State) {
@@ -107,8 +107,8 @@ impl LiveBuilder {
     fn last_id(&self) -> Option<&[u8]> {
         let last = self.states.len().checked_sub(1)?;
         let first = self.firsts.get(last).map_or(last, |first| *first as usize);
-        let start = first.checked_sub(1).map_or(0, |before| self.ends[before]);
-        Some(&self.text[start..self.ends[first]])
+        let end = |number: usize| self.ends[number] as usize;
+        Some(&self.text[first.checked_sub(1).map_or(0, end)..end(first)])
     }
 
     /// Indexes the names.
@@ -161,5 +161,5 @@ impl Live {
 }
 
 fn number(count: usize) -> u32 {
-    u32::try_from(count).expect("no store has four thousand million names")
+    u32::try_from(count).expect("no store has four thousand million names, nor bytes of names")
 }
