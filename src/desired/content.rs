@@ -184,3 +184,23 @@ impl Content {
 fn valid(text: &[u8], start: usize, length: usize) -> &str {
     std::str::from_utf8(&text[start..start + length]).expect("it was found in a valid text")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_takes_no_more_room_than_it_is_said_to() {
+        assert_eq!(size_of::<Listed>(), 8);
+        assert!(size_of::<Detail>() <= 24, "{}", size_of::<Detail>());
+    }
+
+    #[test]
+    fn what_does_not_stand_in_the_text_is_found_behind_it() {
+        let (text, mut content) = ("pop3: ä", Content::default());
+        let same = String::from("pop3");
+        let pieces = [content.take(text, &text[6..]), content.take(text, &same), content.take(text, "")];
+        let read = pieces.map(|piece| content.piece(text.as_bytes(), piece));
+        assert_eq!(read, ["ä", "pop3", ""]);
+    }
+}

@@ -129,14 +129,8 @@ impl Reading<'_> {
             quote @ (b'"' | b'\'') => (self.quoted_name(start + 1, *quote)?, Form::Quoted),
             _ => (self.name(start)?, Form::Plain),
         };
-        self.at = start + length + if form == Form::Quoted { 3 } else { 1 };
-        let access = if let Some(access) = self.word() {
-            self.end_line()?;
-            access
-        } else {
-            self.end_line()?;
-            self.fields()?
-        };
+        let colon = start + length + if form == Form::Quoted { 2 } else { 0 };
+        let access = self.access(colon)?;
         self.content.listed.push(Listed {
             offset: u32::try_from(start).ok()?,
             length: u16::try_from(length).ok()?,
@@ -144,6 +138,27 @@ impl Reading<'_> {
             form,
         });
         Some(())
+    }
+
+    /// Reads what stands behind a name, from its colon on, and the fields below, if there are any.
+    fn access(&mut self, colon: usize) -> Option<Access> {
+        let rest = &self.text[colon..];
+        // As almost all lines end, each in one glance.
+        if let Some(behind) = rest.strip_prefix(b": enabled\n") {
+            self.at = self.text.len() - behind.len();
+            return Some(Access::Enabled);
+        }
+        if let Some(behind) = rest.strip_prefix(b": disabled\n") {
+            self.at = self.text.len() - behind.len();
+            return Some(Access::Disabled);
+        }
+        self.at = colon + 1;
+        if let Some(access) = self.word() {
+            self.end_line()?;
+            return Some(access);
+        }
+        self.end_line()?;
+        self.fields()
     }
 
     /// Returns the length of the name that begins here, if a colon follows it.

@@ -131,7 +131,9 @@ fn hash(seed: u64, name: &[u8]) -> u64 {
         state = fold_product(state ^ word(first), key ^ word(second));
     };
     let (pairs, rest) = name.as_chunks::<16>();
-    pairs.iter().for_each(|pair| step(halves(*pair)));
+    for pair in pairs {
+        step(halves(*pair));
+    }
     // What is left of a long name is taken together with some of what was before it.
     let last = name.last_chunk::<16>().copied().unwrap_or_else(|| {
         let mut last = [0; 16];

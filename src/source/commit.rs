@@ -57,7 +57,9 @@ pub fn commit_of(dir: &Path) -> Option<Commit> {
     let described_with_directory =
         ask(&real, &[&describe("HEAD")[..], &["HEAD:./"]].concat()).and_then(answer);
     let Some(text) = described_with_directory else {
-        changes.map(give_up);
+        if let Some(git) = changes {
+            give_up(git);
+        }
         // A git that knows the commit does not find the directory in it.
         return if ask(&real, &describe("HEAD")).and_then(answer).is_some() { None } else { named(&real) };
     };

@@ -66,17 +66,14 @@ impl Reading<'_> {
     /// Reads a text on one line, in quotes or not.
     fn reason(&mut self) -> Option<Piece> {
         self.at += self.indentation();
-        let (start, length) = match self.text.get(self.at)? {
-            quote @ (b'"' | b'\'') => {
-                let length = self.quoted(self.at + 1, *quote)?.len();
-                self.at += length + 2;
-                (self.at - length - 1, length)
-            }
-            _ => {
-                let length = self.plain_text()?;
-                self.at += length;
-                (self.at - length, length)
-            }
+        let (start, length) = if let quote @ (b'"' | b'\'') = self.text.get(self.at)? {
+            let length = self.quoted(self.at + 1, *quote)?.len();
+            self.at += length + 2;
+            (self.at - length - 1, length)
+        } else {
+            let length = self.plain_text()?;
+            self.at += length;
+            (self.at - length, length)
         };
         let reason = &self.text[start..start + length];
         if length > rules::LONGEST_REASON || !(self.is_ascii || reason.is_ascii()) {
@@ -93,7 +90,7 @@ impl Reading<'_> {
         for (at, byte) in rest.iter().enumerate() {
             match byte {
                 b'\n' => break,
-                b' ' => continue,
+                b' ' => {}
                 b'#' if rest[..at].ends_with(b" ") => break,
                 b':' if matches!(rest.get(at + 1), None | Some(b' ' | b'\n')) => return None,
                 0..b' ' => return None,

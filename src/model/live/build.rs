@@ -115,6 +115,9 @@ impl LiveBuilder {
     ///
     /// # Errors
     /// [`DuplicateAccount`] when two accounts have the same id.
+    ///
+    /// # Panics
+    /// Never: only texts were taken.
     pub fn finish(self) -> Result<Live, DuplicateAccount> {
         let mut live = Live {
             names: Index::for_names(self.ends.len()),
