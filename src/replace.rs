@@ -55,6 +55,42 @@ pub fn replace_with(
     sync_dir(dir)
 }
 
+/// A file that has its new content under its name, but perhaps not on disk.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    file: File,
+    dir: PathBuf,
+}
+
+/// Creates or replaces a file that nobody counts on before it is synced: a reader sees the old content or the new one,
+/// but after a failure of power there may be a part of it. Not for files that are links or have owners to keep.
+pub(crate) fn place(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<Placed> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let (temporary, file) = create_beside(dir, true)?;
+    let mut buffer = BufWriter::new(file);
+    let written =
+        write(&mut buffer).and_then(|()| buffer.into_inner().map_err(io::IntoInnerError::into_error));
+    let placed = written.and_then(|file| fs::rename(&temporary, path).map(|()| file));
+    match placed {
+        Ok(file) => Ok(Placed { file, dir: dir.to_owned() }),
+        Err(error) => {
+            drop(fs::remove_file(&temporary));
+            Err(error)
+        }
+    }
+}
+
+impl Placed {
+    /// Returns when content and name are on disk.
+    pub(crate) fn sync(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        sync_dir(&self.dir)
+    }
+}
+
 /// Makes the names in a directory durable: what was created, renamed or removed there.
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     match File::open(dir)?.sync_all() {

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use super::clock::Clock;
 use super::crash;
 use super::fetch::Fetching;
+use super::keep::{Heard, Keeping};
 use super::signals::{Asked, Signals};
 use super::snapshot::Snapshots;
 use super::supervisor::Supervisor;
@@ -17,7 +18,6 @@ use crate::engine::Engine;
 use crate::engine::effect::{Effect, Notice};
 use crate::engine::event::{Answer, Command, Decision, Input, ReadFailure, Ticket};
 use crate::journal::entry::Record;
-use crate::journal::keep;
 use crate::model::{Fault, Outcome};
 use crate::plan::Plan;
 use crate::report;
@@ -89,6 +89,8 @@ pub async fn drive(
         inputs,
         tasks: JoinSet::new(),
         replies: BTreeMap::new(),
+        keeping: Keeping::default(),
+        synced: Vec::new(),
         tickets: 0,
         broken: Arc::default(),
         started: clock.now().wall,
@@ -173,6 +175,9 @@ struct Driver {
     inputs: mpsc::UnboundedSender<Input>,
     tasks: JoinSet<()>,
     replies: BTreeMap<Ticket, oneshot::Sender<Result<String, String>>>,
+    keeping: Keeping,
+    /// Hear when the desired states that were kept since the last synced record are on disk.
+    synced: Vec<Heard>,
     tickets: Ticket,
     broken: Arc<OnceLock<String>>,
     started: jiff::Timestamp,
@@ -282,21 +287,12 @@ impl Driver {
                     )
                 });
             }
-            Effect::Keep { ticket, target, desired, mut retain } => {
+            Effect::Keep { ticket, target, desired, before, retain } => {
                 let state = self.world.state.clone();
+                let (written, synced) = self.keeping.keep(state, target, desired, before, retain);
+                self.synced.push(synced);
                 self.answer(ticket, async move {
-                    let kept = tokio::task::spawn_blocking(move || {
-                        crash::point("before keep");
-                        keep::keep(&state, &target, desired.digest(), desired.files().map(|(file, _)| file))
-                            .map_err(|error| error.to_string())?;
-                        crash::point("after keep");
-                        retain.push(desired.digest());
-                        if let Err(error) = keep::prune(&state, &target, &retain) {
-                            tracing::debug!("Old desired states stay on disk: {error}.");
-                        }
-                        Ok(())
-                    });
-                    Answer::Kept(kept.await.unwrap_or_else(|_| Err("the writer stopped".to_owned())))
+                    Answer::Kept(written.await.unwrap_or_else(|_| Err("the writer stopped".to_owned())))
                 });
             }
             Effect::ReadLive { ticket, target, desired, known } => {
@@ -372,7 +368,14 @@ impl Driver {
             return self.answer(ticket, async move { refused });
         };
         let broken = Arc::clone(&self.broken);
+        let synced = if sync { std::mem::take(&mut self.synced) } else { Vec::new() };
         self.answer(ticket, async move {
+            for synced in synced {
+                // What a record names is on disk before the record is.
+                if let Err(why) = synced.await.unwrap_or_else(|_| Err("the writer stopped".to_owned())) {
+                    return Answer::Appended(Err(why));
+                }
+            }
             let appended = tokio::task::spawn_blocking(move || {
                 let mut journal = journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 crash::append("before", &records);

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod crash;
 mod driver;
 mod fetch;
+mod keep;
 pub mod notify;
 mod parse;
 mod signals;

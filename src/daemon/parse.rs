@@ -90,8 +90,10 @@ impl Parsing {
 /// Parses files on as many threads as there are processors, in any order.
 fn at_once(files: Vec<SourceFile>) -> Vec<Parsed> {
     let size: usize = files.iter().map(|file| file.bytes.len()).sum();
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(files.len());
-    if threads < 2 || size < WORTH_A_THREAD {
+    // Asking how many there are takes longer than parsing a file.
+    let processors = || thread::available_parallelism().map_or(1, usize::from);
+    let threads = if size < WORTH_A_THREAD { 1 } else { processors().min(files.len()) };
+    if threads < 2 {
         return files.into_iter().map(desired::parse).collect();
     }
     let rest = Mutex::new(files.into_iter());

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use super::parse::Parsing;
 use super::snapshot::Schedule;
@@ -75,12 +74,7 @@ pub fn read_desired(
             ReadProblem::Invalid(diagnostics) => ReadFailure::Invalid(located(directory, diagnostics)),
         })?;
     let commit = read.commit.clone();
-    let (taken, asked) = thread::scope(|scope| {
-        let asked = scope.spawn(|| source.commit());
-        (parsing.take(directory, &last, read), asked.join())
-    });
-    let commit = commit.or(asked.unwrap_or_default());
-    match taken {
+    match parsing.take(directory, &last, read) {
         Ok(desired) => {
             let author =
                 commit.as_ref().filter(|commit| !commit.dirty).and_then(|commit| commit.author.clone());

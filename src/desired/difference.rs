@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Desired;
+use super::file::File;
+use super::{Desired, SourceFile};
 
 /// How a desired state differs from an earlier one. Every entry of both stands in one of the ranges.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -31,24 +32,47 @@ impl Difference {
     }
 }
 
+/// A file with the numbers of its entries.
+type Place<'a> = (&'a Arc<File>, Range<u32>);
+
 impl Desired {
+    /// Returns the files that another state does not have, or has otherwise, and the paths of those that only it has.
+    pub fn files_since<'a>(&'a self, earlier: &'a Self) -> (Vec<&'a SourceFile>, Vec<&'a str>) {
+        let (mut new, mut gone) = (Vec::new(), Vec::new());
+        for (before, after) in self.others_since(earlier) {
+            match (before, after) {
+                (Some(before), None) => gone.push(&*before.source.path),
+                (_, after) => new.extend(after.map(|file| &file.source)),
+            }
+        }
+        (new, gone)
+    }
+
+    /// Iterates over the files of an earlier state that this one lacks or has otherwise: their paths, and how many
+    /// entries each had and has.
+    pub fn counts_since<'a>(&'a self, earlier: &'a Self) -> impl Iterator<Item = (&'a str, usize, usize)> {
+        self.others_since(earlier).filter_map(|(before, after)| {
+            let before = before?;
+            Some((&*before.source.path, before.len(), after.map_or(0, |file| file.len())))
+        })
+    }
+
+    /// Iterates over what is not the same file in both, in order of path.
+    pub(super) fn others_since<'a>(
+        &'a self,
+        earlier: &'a Self,
+    ) -> impl Iterator<Item = (Option<&'a Arc<File>>, Option<&'a Arc<File>>)> {
+        let files = |place: Option<Place<'a>>| place.map(|(file, _)| file);
+        let pairs = self.beside(earlier).map(move |(before, after)| (files(before), files(after)));
+        pairs.filter(|(before, after)| !before.zip(*after).is_some_and(|(old, new)| is_same(old, new)))
+    }
+
     /// Compares this state with an earlier one, file by file.
     pub fn since(&self, earlier: &Self) -> Difference {
         let mut difference = Difference::default();
-        let (mut old, mut new) = (earlier.ranges().peekable(), self.ranges().peekable());
-        loop {
-            let order = match (old.peek(), new.peek()) {
-                (None, None) => return difference,
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some((old, _)), Some((new, _))) => old.source.path.cmp(&new.source.path),
-            };
-            let before = old.next_if(|_| order.is_le());
-            let after = new.next_if(|_| order.is_ge());
+        for (before, after) in self.beside(earlier) {
             match (before, after) {
-                (Some((old, before)), Some((new, after)))
-                    if Arc::ptr_eq(old, new) || old.hash == new.hash =>
-                {
+                (Some((old, before)), Some((new, after))) if is_same(old, new) => {
                     difference.kept.push((before, after.start));
                 }
                 (before, after) => {
@@ -57,5 +81,27 @@ impl Desired {
                 }
             }
         }
+        difference
     }
+
+    /// Puts the files of an earlier state beside those of this one that have the same path.
+    fn beside<'a>(
+        &'a self,
+        earlier: &'a Self,
+    ) -> impl Iterator<Item = (Option<Place<'a>>, Option<Place<'a>>)> {
+        let (mut old, mut new) = (earlier.ranges().peekable(), self.ranges().peekable());
+        std::iter::from_fn(move || {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => return None,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((old, _)), Some((new, _))) => old.source.path.cmp(&new.source.path),
+            };
+            Some((old.next_if(|_| order.is_le()), new.next_if(|_| order.is_ge())))
+        })
+    }
+}
+
+fn is_same(one: &Arc<File>, other: &Arc<File>) -> bool {
+    Arc::ptr_eq(one, other) || one.hash == other.hash
 }

@@ -146,19 +146,10 @@ impl Desired {
         self.file(path).into_iter().flat_map(|file| file.entries())
     }
 
-    /// Returns how many entries one file has.
-    pub fn count_of_file(&self, path: &str) -> usize {
-        self.file(path).map_or(0, |file| file.len())
-    }
-
     /// Iterates over the entries of files that another desired state does not hold byte by byte, in the order of
     /// files and lines. Every other entry stands there, too.
     pub fn written_otherwise<'a>(&'a self, than: &'a Self) -> impl Iterator<Item = EntryRef<'a>> {
-        let differs = |file: &&Arc<File>| {
-            than.file(&file.source.path)
-                .is_none_or(|other| !Arc::ptr_eq(file, other) && file.hash != other.hash)
-        };
-        self.0.files.iter().filter(differs).flat_map(|file| file.entries())
+        self.others_since(than).flat_map(|(_, file)| file.into_iter().flat_map(|file| file.entries()))
     }
 
     /// Returns what was parsed of a file, if it is in this state byte for byte.

@@ -23,7 +23,8 @@ pub enum Effect {
         /// Whose.
         target: String,
     },
-    /// Keep a desired state on disk, so that it can stay in force.
+    /// Keep a desired state, so that it can stay in force. Answered once it is written; it is on disk before any record
+    /// that is appended and synced after that.
     Keep {
         /// For the answer.
         ticket: Ticket,
@@ -31,6 +32,8 @@ pub enum Effect {
         target: String,
         /// What.
         desired: Desired,
+        /// One that is kept, and from which it may differ in little.
+        before: Option<Desired>,
         /// Earlier states that are still needed; the others may go.
         retain: Vec<Digest>,
     },

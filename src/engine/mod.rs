@@ -410,6 +410,11 @@ impl Engine {
         let Answer::Appended(Ok(first)) = answer else { return };
         for (seq, record) in (*first..).zip(&pending.records) {
             self.ledger.apply(seq, pending.at, record);
+            if let Record::Good { target, .. } = record
+                && let Some(target) = self.targets.get_mut(target)
+            {
+                target.unsaid = target.unsaid.take().filter(|unsaid| unsaid.record != *record);
+            }
         }
         self.journal = None;
         self.journal_error = None;
@@ -421,6 +426,7 @@ impl Engine {
         self.journal_error = Some(why.clone());
         self.tell(Notice::JournalFailed { why });
         for target in self.targets.values_mut() {
+            target.take_back();
             target.again();
         }
         if !matches!(self.mode.goal, Goal::Run) {

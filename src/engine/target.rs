@@ -11,9 +11,19 @@ use super::retry::Backoff;
 use super::{Start, Watch};
 use crate::desired::Desired;
 use crate::diagnostic::Diagnostic;
+use crate::journal::entry::Record;
 use crate::model::{AccountId, Fault, Live, Now, Outcome};
 use crate::plan::policy::Policy;
 use crate::plan::{Change, Plan, Standing};
+
+/// A desired state in force that the journal does not know yet.
+#[derive(Debug)]
+pub(super) struct Unsaid {
+    /// What is to be written down.
+    pub(super) record: Record,
+    /// The last one that the journal knows.
+    pub(super) before: Option<Desired>,
+}
 
 #[derive(Debug)]
 pub(super) struct Target {
@@ -22,6 +32,8 @@ pub(super) struct Target {
     /// The desired state in force, and the one that the guards last let pass.
     pub(super) good: Option<Desired>,
     pub(super) applied: Option<Desired>,
+    /// That the first is in force, until it stands in the journal.
+    pub(super) unsaid: Option<Unsaid>,
     /// The last one in which the policy forbids no entry.
     pub(super) passed: Desired,
     pub(super) commit: Option<String>,
@@ -73,6 +85,7 @@ impl Target {
             chunk_size: start.chunk_size.max(1),
             good: start.good,
             applied: start.applied,
+            unsaid: None,
             passed: Desired::default(),
             commit: None,
             author: None,
@@ -111,6 +124,14 @@ impl Target {
     /// Hints up to here are being looked at.
     pub(super) fn looking(&mut self) {
         self.hints = None;
+    }
+
+    /// What could not be written down is not in force: nothing was done for its sake yet.
+    pub(super) fn take_back(&mut self) {
+        if let Some(unsaid) = self.unsaid.take() {
+            self.good = unsaid.before;
+            self.standing = None;
+        }
     }
 
     /// Asks for another turn without waiting for anything.

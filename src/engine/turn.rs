@@ -7,9 +7,9 @@ use super::effect::{Effect, Notice};
 use super::event::{Answer, Decision, DesiredRead, ReadFailure};
 use super::expiry;
 use super::retry::Backoff;
+use super::target::Unsaid;
 use super::window::Kind;
 use super::{Activity, Engine, Goal, PendingRecords, replication};
-use crate::desired::Desired;
 use crate::journal::entry::Record;
 use crate::model::{Fault, Live, Now};
 use crate::name::fold;
@@ -26,7 +26,6 @@ pub(super) const REPLANS: u32 = 3;
 pub(super) enum Step {
     Desired,
     Kept(DesiredRead),
-    Good(PendingRecords, DesiredRead),
     Live,
     Decide(Box<Turn>),
     Approved(PendingRecords, Box<Turn>),
@@ -66,19 +65,20 @@ impl Engine {
             (Step::Desired, Answer::Desired(Ok(read))) => self.desired_read(name, read, now),
             (Step::Desired, Answer::Desired(Err(failure))) => self.desired_failed(&name, failure, now),
             (Step::Kept(read), Answer::Kept(Ok(()))) => {
-                let record = Record::Good {
-                    target: name.clone(),
-                    digest: read.desired.digest(),
-                    commit: read.commit.clone(),
-                    author: read.author.clone(),
-                };
-                self.note(vec![record], true, now, |pending| Activity::Turn(name, Step::Good(pending, read)));
-            }
-            (Step::Kept(_), Answer::Kept(Err(why))) => self.journal_failed(why, now),
-            (Step::Good(pending, read), answer) => {
-                self.remember(&pending, &answer);
+                if let Some(target) = self.targets.get_mut(&name) {
+                    let record = Record::Good {
+                        target: name.clone(),
+                        digest: read.desired.digest(),
+                        commit: read.commit.clone(),
+                        author: read.author.clone(),
+                    };
+                    let before =
+                        target.unsaid.take().map_or_else(|| target.good.clone(), |unsaid| unsaid.before);
+                    target.unsaid = Some(Unsaid { record, before });
+                }
                 self.accept(name, &read, now);
             }
+            (Step::Kept(_), Answer::Kept(Err(why))) => self.journal_failed(why, now),
             (Step::Live, Answer::Live(Ok(live))) => self.live_read(&name, Arc::new(live), now),
             (Step::Live, Answer::Live(Err(error))) => self.live_failed(&name, &error, now),
             (Step::Decide(turn), Answer::Decided(decision)) => self.decided(name, turn, decision, now),
@@ -107,21 +107,21 @@ impl Engine {
         if target.invalid.take().is_some() {
             self.tell(Notice::ValidAgain { target: name.clone() });
         }
-        let known = self.targets[&name].good.as_ref().map(Desired::digest);
-        if known == Some(read.desired.digest()) {
+        let known = self.targets.get(&name).and_then(|target| target.good.clone());
+        if known.as_ref() == Some(&read.desired) {
             self.accept(name, &read, now);
         } else if self.mode.goal == Goal::Observe {
             self.tell_accepted(&name, &read);
             self.accept(name, &read, now);
         } else {
             let (target, desired) = (name.clone(), read.desired.clone());
-            let known = self.ledger.of(&name);
-            let retain = known.into_iter().flat_map(|known| {
-                [known.good, known.applied.as_ref().map(|mark| mark.digest)].into_iter().flatten()
+            let ledger = self.ledger.of(&name);
+            let retain = ledger.into_iter().flat_map(|ledger| {
+                [ledger.good, ledger.applied.as_ref().map(|mark| mark.digest)].into_iter().flatten()
             });
             let retain = retain.collect();
             self.emit(
-                |ticket| Effect::Keep { ticket, target, desired, retain },
+                |ticket| Effect::Keep { ticket, target, desired, before: known, retain },
                 Activity::Turn(name, Step::Kept(read)),
             );
         }
@@ -221,7 +221,7 @@ impl Engine {
         if fresh || due || target.forced || target.plan.is_none() {
             self.look_at_store(name, due, now);
         } else {
-            self.end_turn(&name);
+            self.finish_turn(&name, now);
         }
     }
 
@@ -255,7 +255,7 @@ impl Engine {
         if news {
             self.tell(Notice::StoreFailed { target: name.to_owned(), why });
         }
-        self.end_turn(name);
+        self.finish_turn(name, now);
     }
 
     fn live_read(&mut self, name: &str, mut live: Arc<Live>, now: Now) {
@@ -354,7 +354,7 @@ impl Engine {
                     target.declined = true;
                     target.finished = true;
                 }
-                self.end_turn(&name);
+                self.finish_turn(&name, now);
             }
             Decision::Approve { id, by, reason } => {
                 let Ok(approval) = turn.plan.approve(&id, &by, &reason, now.wall) else {
@@ -396,7 +396,8 @@ impl Engine {
             // After the signal no new batch begins.
             admitted.clear();
         }
-        let mut records = self.what_was_learnt(name, &turn.plan, !admitted.is_empty());
+        let mut records: Vec<Record> = target.unsaid.iter().map(|unsaid| unsaid.record.clone()).collect();
+        records.extend(self.what_was_learnt(name, &turn.plan, !admitted.is_empty()));
         if admitted.is_empty() {
             records.extend(self.mark(name, &turn.plan, &BTreeSet::new()));
             if !self.ledger.of(name).is_some_and(|ledger| ledger.contact) && turn.plan.changes.is_empty() {
@@ -411,6 +412,18 @@ impl Engine {
             }
         } else {
             self.begin_batch(name, &turn.plan, admitted, records, now);
+        }
+    }
+
+    /// The turn is over. That a desired state came into force is said with the first records that follow, and if none
+    /// do, alone.
+    fn finish_turn(&mut self, name: &str, now: Now) {
+        let unsaid = self.targets.get(name).and_then(|target| target.unsaid.as_ref());
+        match unsaid.map(|unsaid| unsaid.record.clone()) {
+            Some(record) if self.stopping.is_none() => self.note(vec![record], true, now, |pending| {
+                Activity::Turn(name.to_owned(), Step::Noted(pending))
+            }),
+            _ => self.end_turn(name),
         }
     }
 

@@ -1,24 +1,29 @@
 //! Whole desired states, kept on disk by digest, so that the last good one is there when the desired directory
 //! is broken or gone.
 //!
-//! Each is one file, `desired/TARGET/DIGEST` in the state directory: a line of JSON with the path and length of
-//! every file, then their bytes one after the other. Where little has changed, the line names another such file, the
-//! base, and for most files says where in the base their bytes stand. A base has no base itself.
+//! Each is one file, `desired/TARGET/DIGEST` in the state directory: two lines of JSON, then the bytes of files, one after
+//! the other. The first line says what the state is based on, another such file, and how many bytes follow; the second
+//! one names the files that it has besides those of the base or in their place, with their lengths, and those of the
+//! base that it lacks. So what is written grows with what has changed.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, BufRead, BufReader, Read, Seek, Write};
+mod layer;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, DirBuilder};
+use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
 
 use super::error::remedy;
 use crate::desired::SourceFile;
 use crate::model::Digest;
-use crate::replace::{replace_with, sync_dir};
+use crate::replace::{Placed, place, sync_dir};
+use layer::{Head, Layer, Parts};
 
 const FOLDER: &str = "desired";
 const MAX_TARGET: usize = 100;
+/// How many states stand on one another before one stands on its own again.
+const DEEPEST: u32 = 64;
 
 /// Why a desired state could not be kept or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -56,84 +61,91 @@ pub enum KeepError {
     },
 }
 
-#[derive(Default, Serialize, Deserialize)]
-struct Header {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    base: Option<Digest>,
-    files: Vec<Part>,
+/// How a desired state differs from one that is kept.
+#[derive(Clone, Debug)]
+pub struct Edit<'a> {
+    /// The one that is kept.
+    pub base: Digest,
+    /// The files that it does not have, or has otherwise.
+    pub files: Vec<&'a SourceFile>,
+    /// The paths of files that only it has.
+    pub gone: Vec<&'a str>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Part {
-    path: String,
-    length: usize,
-    /// Where its bytes begin among those of the base; among the own ones, behind those before it, if it is not said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    at: Option<u64>,
+/// A desired state that is written, and perhaps not on disk yet.
+#[derive(Debug)]
+#[must_use = "it is on disk only once it is synced"]
+pub struct Written {
+    /// Nothing, where it was on disk already.
+    placed: Option<Placed>,
+    path: PathBuf,
 }
 
-/// Keeps the files of a desired state; on disk when this returns. Keeping one that is kept already writes
-/// nothing.
+impl Written {
+    /// Returns when the state is on disk, to stay.
+    ///
+    /// # Errors
+    /// [`KeepError`]; then it may not be there after a failure of power.
+    pub fn sync(self) -> Result<(), KeepError> {
+        let synced = self.placed.map_or(Ok(()), Placed::sync);
+        synced.map_err(failed("keeping the desired state", &self.path))
+    }
+}
+
+/// Writes a desired state down: as an edit of one that is kept, if that is there and it is worth while, else as a
+/// whole. One that others are based on, of those that are needed, is on disk already and stays as it is.
 ///
 /// # Errors
 /// [`KeepError`]; then whatever was kept before is still there.
-pub fn keep<'a>(
+pub fn write<'a>(
     state_dir: &Path,
     target: &str,
     digest: Digest,
     files: impl IntoIterator<Item = &'a SourceFile>,
-) -> Result<(), KeepError> {
+    mut edit: Option<Edit<'a>>,
+    needed: &[Digest],
+) -> Result<Written, KeepError> {
     let dir = folder(state_dir, target)?;
     let path = dir.join(digest.to_string());
-    let files: Vec<_> = files.into_iter().collect();
-    if load(state_dir, target, digest).is_ok_and(|kept| kept.iter().eq(files.iter().copied())) {
-        return Ok(());
-    }
     create(state_dir, &dir)?;
-    let header = on_a_base(&dir, digest, &files).unwrap_or_else(|| {
-        let part = |file: &&SourceFile| Part { path: file.path.clone(), length: file.bytes.len(), at: None };
-        Header { base: None, files: files.iter().map(part).collect() }
+    let files: Vec<&SourceFile> = files.into_iter().collect();
+    let base = edit.as_ref().map(|edit| edit.base);
+    if path.exists() && with_bases(&dir, needed.iter().copied().chain(base)).contains(&digest) {
+        let is_whole =
+            || load(state_dir, target, digest).is_ok_and(|kept| kept.iter().eq(files.iter().copied()));
+        // Without an edit, what was kept may be what could not be loaded.
+        if edit.is_some() && Layer::open(&path).is_ok() || is_whole() {
+            return Ok(Written { placed: None, path });
+        }
+        // Whatever is based on it is lost, so it must not be based on that.
+        edit = None;
+    }
+    let (base, depth, files, gone) =
+        match edit.and_then(|edit| Some((depth_on(&dir, digest, &edit, &files)?, edit))) {
+            Some((depth, edit)) => (Some(edit.base), depth, edit.files, edit.gone),
+            None => (None, 0, files, Vec::new()),
+        };
+    let describing = |error: serde_json::Error| failed("describing the desired state", &path)(error.into());
+    let second = serde_json::to_vec(&Parts::of(&files, &gone)).map_err(describing)?;
+    let size: usize = files.iter().map(|file| file.bytes.len()).sum();
+    let head = Head { base, depth, rest: (second.len() + 1 + size) as u64 };
+    let first = serde_json::to_vec(&head).map_err(describing)?;
+    let placed = place(&path, |out| {
+        for line in [&first, &second] {
+            out.write_all(line)?;
+            out.write_all(b"\n")?;
+        }
+        files.iter().try_for_each(|file| out.write_all(&file.bytes))
     });
-    let first_line = serde_json::to_vec(&header)
-        .map_err(|error| failed("describing the desired state", &path)(error.into()))?;
-    let written = replace_with(&path, |out| {
-        out.write_all(&first_line)?;
-        out.write_all(b"\n")?;
-        let own = header.files.iter().zip(&files).filter(|(part, _)| part.at.is_none());
-        own.map(|(_, file)| file).try_for_each(|file| out.write_all(&file.bytes))
-    });
-    written.map_err(failed("keeping the desired state", &path))
+    let placed = placed.map_err(failed("keeping the desired state", &path))?;
+    Ok(Written { placed: Some(placed), path })
 }
 
-/// Describes files by what a base has of them already; nothing if no base has most of it.
-fn on_a_base(dir: &Path, own: Digest, files: &[&SourceFile]) -> Option<Header> {
-    let bases = kept(dir).ok()?.into_iter().filter(|base| *base != own);
-    let (base, header, mut bytes) = bases
-        .filter_map(|base| Some((base, open(&dir.join(base.to_string())).ok()?)))
-        .map(|(base, (header, bytes))| (base, header, bytes))
-        .find(|(_, header, _)| header.base.is_none())?;
-    let mut parts: Vec<Part> = Vec::with_capacity(files.len());
-    let (mut at, mut old) = (0, header.files.into_iter().peekable());
-    let (mut total, mut shared) = (0, 0);
-    // Both are in order of path.
-    for file in files {
-        while let Some(before) = old.next_if(|before| before.path < file.path) {
-            bytes.seek_relative(i64::try_from(before.length).ok()?).ok()?;
-            at += before.length as u64;
-        }
-        let mut same = false;
-        if let Some(before) = old.next_if(|before| before.path == file.path) {
-            let mut content = Vec::new();
-            bytes.by_ref().take(before.length as u64).read_to_end(&mut content).ok()?;
-            same = content == file.bytes;
-            at += before.length as u64;
-        }
-        total += file.bytes.len();
-        shared += if same { file.bytes.len() } else { 0 };
-        let length = file.bytes.len();
-        parts.push(Part { path: file.path.clone(), length, at: same.then(|| at - length as u64) });
-    }
-    (shared * 2 > total).then_some(Header { base: Some(base), files: parts })
+/// Says how deep a state would stand that is an edit of another. `None` if it had better stand on its own.
+fn depth_on(dir: &Path, own: Digest, edit: &Edit<'_>, files: &[&SourceFile]) -> Option<u32> {
+    let size = |files: &[&SourceFile]| files.iter().map(|file| file.bytes.len()).sum::<usize>();
+    let base = Layer::open(&dir.join(edit.base.to_string())).ok().filter(|_| edit.base != own)?;
+    (base.head().depth < DEEPEST && size(&edit.files) * 2 <= size(files)).then(|| base.head().depth + 1)
 }
 
 /// Loads the files of a desired state. Their lengths are checked; whoever asks computes the digest again.
@@ -142,7 +154,6 @@ fn on_a_base(dir: &Path, own: Digest, files: &[&SourceFile]) -> Option<Header> {
 /// [`KeepError`]; in particular when none of that digest is kept.
 pub fn load(state_dir: &Path, target: &str, digest: Digest) -> Result<Vec<SourceFile>, KeepError> {
     let dir = folder(state_dir, target)?;
-    let path = dir.join(digest.to_string());
     let loading = |path: &Path, error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => {
             KeepError::Missing { target: target.to_owned(), digest, path: path.to_owned() }
@@ -150,26 +161,23 @@ pub fn load(state_dir: &Path, target: &str, digest: Digest) -> Result<Vec<Source
         io::ErrorKind::InvalidData => KeepError::Damaged { path: path.to_owned(), why: error.to_string() },
         _ => failed("loading the desired state", path)(error),
     };
-    let (header, own) = open(&path).map_err(|error| loading(&path, error))?;
-    let base_path = header.base.map(|base| dir.join(base.to_string()));
-    let base = match &base_path {
-        Some(path) => Some(open(path).map_err(|error| loading(path, error))?.1),
-        None => None,
-    };
-    split(header, own, base).map_err(|error| loading(&path, error))
-}
-
-/// Opens what is kept: its first line, and its bytes from behind it.
-fn open(path: &Path) -> io::Result<(Header, BufReader<File>)> {
-    let mut file = BufReader::with_capacity(1 << 17, File::open(path)?);
-    let mut line = Vec::new();
-    file.read_until(b'\n', &mut line)?;
-    if line.pop() != Some(b'\n') {
-        return Err(damaged("it has no first line"));
+    let mut layers = Vec::new();
+    let mut next = Some(digest);
+    while let Some(digest) = next {
+        let path = dir.join(digest.to_string());
+        let layer = Layer::open(&path).map_err(|error| loading(&path, error))?;
+        let deep = layers.len() > DEEPEST as usize;
+        next = layer.head().base.filter(|_| !deep);
+        if deep {
+            return Err(KeepError::Damaged { path, why: "it stands on too many others".to_owned() });
+        }
+        layers.push((path, layer));
     }
-    let header =
-        serde_json::from_slice(&line).map_err(|error| damaged(format!("its first line: {error}")))?;
-    Ok((header, file))
+    let mut files = BTreeMap::new();
+    for (path, layer) in layers.into_iter().rev() {
+        layer.read_over(&mut files).map_err(|error| loading(&path, error))?;
+    }
+    Ok(files.into_iter().map(|(path, bytes)| SourceFile { path, bytes }).collect())
 }
 
 /// Deletes every desired state of a target but these and what they are based on, and returns how many were deleted.
@@ -184,15 +192,14 @@ pub fn prune(state_dir: &Path, target: &str, keep: &[Digest]) -> Result<usize, K
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         Err(error) => return Err(listing()(error)),
     };
-    let base_of = |kept: &Digest| open(&dir.join(kept.to_string())).ok().and_then(|(header, _)| header.base);
-    let keep: Vec<String> =
-        keep.iter().copied().chain(keep.iter().filter_map(base_of)).map(|kept| kept.to_string()).collect();
+    let needed = with_bases(&dir, keep.iter().copied());
+    let needed: BTreeSet<String> = needed.iter().map(Digest::to_string).collect();
     let mut deleted = 0;
     for entry in entries {
         let entry = entry.map_err(listing())?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         // A name of the second kind was left by a replacement that a crash interrupted.
-        if (is_digest(&name) && !keep.contains(&name)) || name.starts_with(".popgate-") {
+        if (is_digest(&name) && !needed.contains(&name)) || name.starts_with(".popgate-") {
             fs::remove_file(entry.path()).map_err(failed("deleting the desired state", &entry.path()))?;
             deleted += usize::from(is_digest(&name));
         }
@@ -200,11 +207,16 @@ pub fn prune(state_dir: &Path, target: &str, keep: &[Digest]) -> Result<usize, K
     Ok(deleted)
 }
 
-/// Lists the digests of everything that is kept in a folder.
-fn kept(dir: &Path) -> io::Result<Vec<Digest>> {
-    let name = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().into_string().ok();
-    let digest = |name: String| serde_json::from_value(name.into()).ok();
-    Ok(fs::read_dir(dir)?.filter_map(name).filter_map(digest).collect())
+/// Returns some desired states and everything that they are based on.
+fn with_bases(dir: &Path, digests: impl IntoIterator<Item = Digest>) -> BTreeSet<Digest> {
+    let mut all = BTreeSet::new();
+    for digest in digests {
+        let mut next = Some(digest);
+        while let Some(digest) = next.filter(|digest| all.insert(*digest)) {
+            next = Layer::open(&dir.join(digest.to_string())).ok().and_then(|layer| layer.head().base);
+        }
+    }
+    all
 }
 
 fn is_digest(name: &str) -> bool {
@@ -232,181 +244,10 @@ fn create(state_dir: &Path, dir: &Path) -> Result<(), KeepError> {
     sync_dir(&state_dir.join(FOLDER)).and_then(|()| sync_dir(state_dir)).map_err(creating())
 }
 
-/// Reads the files of a header one after the other.
-fn split(
-    header: Header,
-    mut own: impl BufRead,
-    base: Option<BufReader<File>>,
-) -> io::Result<Vec<SourceFile>> {
-    let mut base = base.map(|mut base| (base.stream_position().unwrap_or_default(), base));
-    let mut files = Vec::with_capacity(header.files.len());
-    for Part { path, length, at } in header.files {
-        let mut bytes = Vec::new();
-        let read = match (at, &mut base) {
-            (None, _) => own.by_ref().take(length as u64).read_to_end(&mut bytes)?,
-            (Some(at), Some((start, base))) => {
-                let now = base.stream_position()?;
-                base.seek_relative(offset(start.saturating_add(at), now)?)?;
-                base.by_ref().take(length as u64).read_to_end(&mut bytes)?
-            }
-            (Some(_), None) => return Err(damaged(format!("`{path}` is in a base, and there is none"))),
-        };
-        if read != length {
-            return Err(damaged(format!("it ends inside `{path}`")));
-        }
-        files.push(SourceFile { path, bytes });
-    }
-    if own.fill_buf()?.is_empty() { Ok(files) } else { Err(damaged("it has bytes too many")) }
-}
-
-/// Returns how far it is from one place to another.
-fn offset(to: u64, from: u64) -> io::Result<i64> {
-    let (to, from) = (i64::try_from(to), i64::try_from(from));
-    to.and_then(|to| Ok(to - from?)).map_err(|_| damaged("it names a place beyond all files"))
-}
-
-fn damaged(why: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, why.into())
-}
-
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> KeepError + use<> {
     let path = path.to_owned();
     move |source| KeepError::Io { what, path, source }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::MetadataExt;
-
-    fn digest(byte: u8) -> Digest {
-        Digest([byte; 32])
-    }
-
-    fn files(files: &[(&str, &[u8])]) -> Vec<SourceFile> {
-        let file =
-            |(path, bytes): &(&str, &[u8])| SourceFile { path: (*path).to_owned(), bytes: bytes.to_vec() };
-        files.iter().map(file).collect()
-    }
-
-    #[test]
-    fn what_was_kept_is_loaded_byte_for_byte() {
-        let dir = tempfile::tempdir().unwrap();
-        let all: Vec<u8> = (0..=255).collect();
-        let kept = files(&[("a.yaml", b"\n\n{}"), ("b/\"ü\".yaml", &all), ("empty.yaml", b"")]);
-        keep(dir.path(), "onprem", digest(1), &kept).unwrap();
-        keep(dir.path(), "onprem", digest(2), &[]).unwrap();
-        assert_eq!(load(dir.path(), "onprem", digest(1)).unwrap(), kept);
-        assert_eq!(load(dir.path(), "onprem", digest(2)).unwrap(), []);
-        assert!(matches!(load(dir.path(), "onprem", digest(3)), Err(KeepError::Missing { .. })));
-        assert!(matches!(load(dir.path(), "other", digest(1)), Err(KeepError::Missing { .. })));
-    }
-
-    #[test]
-    fn a_state_with_few_changes_is_kept_on_the_one_before_and_outlives_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let long = |byte: u8| vec![byte; 1_000];
-        let mut state = files(&[("a", &long(1)), ("b", &long(2)), ("c", &long(3)), ("d", &long(4))]);
-        let size =
-            |byte| fs::metadata(dir.path().join("desired/t").join(digest(byte).to_string())).unwrap().len();
-        keep(dir.path(), "t", digest(1), &state).unwrap();
-        state[1].bytes = long(9);
-        state.remove(2);
-        state.insert(0, SourceFile { path: "0".to_owned(), bytes: b"new".to_vec() });
-        keep(dir.path(), "t", digest(2), &state).unwrap();
-        assert!(size(1) > 4_000 && size(2) < 1_500, "{} {}", size(1), size(2));
-        assert_eq!(load(dir.path(), "t", digest(2)).unwrap(), state);
-        // The next one has the same base, and the base stays for as long as somebody needs it.
-        state[0].bytes = b"newer".to_vec();
-        keep(dir.path(), "t", digest(3), &state).unwrap();
-        assert_eq!(prune(dir.path(), "t", &[digest(3)]).unwrap(), 1);
-        assert_eq!(load(dir.path(), "t", digest(3)).unwrap(), state);
-        // What has little in common with it stands on its own.
-        let other = files(&[("a", &long(7)), ("b", &long(8)), ("d", &long(4))]);
-        keep(dir.path(), "t", digest(4), &other).unwrap();
-        assert_eq!(prune(dir.path(), "t", &[digest(4)]).unwrap(), 2);
-        assert_eq!(load(dir.path(), "t", digest(4)).unwrap(), other);
-        assert!(load(dir.path(), "t", digest(3)).is_err());
-    }
-
-    #[test]
-    fn without_its_base_a_state_is_missing_and_with_a_short_one_damaged() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut state = files(&[("a", &[1; 1_000]), ("b", b"x")]);
-        keep(dir.path(), "t", digest(1), &state).unwrap();
-        state[1].bytes = b"y".to_vec();
-        keep(dir.path(), "t", digest(2), &state).unwrap();
-        let base = dir.path().join("desired/t").join(digest(1).to_string());
-        let whole = fs::read(&base).unwrap();
-        fs::write(&base, &whole[..whole.len() - 500]).unwrap();
-        assert!(matches!(load(dir.path(), "t", digest(2)), Err(KeepError::Damaged { .. })));
-        fs::remove_file(&base).unwrap();
-        assert!(matches!(load(dir.path(), "t", digest(2)), Err(KeepError::Missing { .. })));
-        // Keeping it again mends it.
-        keep(dir.path(), "t", digest(2), &state).unwrap();
-        assert_eq!(load(dir.path(), "t", digest(2)).unwrap(), state);
-    }
-
-    #[test]
-    fn keeping_again_writes_only_if_the_file_is_not_as_it_should_be() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("desired/t").join(digest(1).to_string());
-        let kept = files(&[("a.yaml", b"x")]);
-        keep(dir.path(), "t", digest(1), &kept).unwrap();
-        let first = fs::metadata(&path).unwrap().ino();
-        keep(dir.path(), "t", digest(1), &kept).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().ino(), first);
-        fs::write(&path, "damaged").unwrap();
-        keep(dir.path(), "t", digest(1), &kept).unwrap();
-        assert_eq!(load(dir.path(), "t", digest(1)).unwrap(), kept);
-    }
-
-    #[test]
-    fn a_file_cut_or_grown_at_any_byte_is_damaged() {
-        let dir = tempfile::tempdir().unwrap();
-        keep(dir.path(), "t", digest(1), &files(&[("a.yaml", b"pop3: {}\n"), ("b.yaml", b"x")])).unwrap();
-        let path = dir.path().join("desired/t").join(digest(1).to_string());
-        let whole = fs::read(&path).unwrap();
-        for cut in 0..whole.len() {
-            fs::write(&path, &whole[..cut]).unwrap();
-            let damaged = load(dir.path(), "t", digest(1));
-            assert!(matches!(damaged, Err(KeepError::Damaged { .. })), "cut at {cut}");
-        }
-        fs::write(&path, [&whole[..], b"x"].concat()).unwrap();
-        assert!(matches!(load(dir.path(), "t", digest(1)), Err(KeepError::Damaged { .. })));
-        for odd in [
-            "{\"files\":[{\"path\":\"a\",\"length\":18446744073709551615}]}\nx",
-            "{\"files\":[{\"path\":\"a\",\"length\":1,\"at\":0}]}\n",
-        ] {
-            fs::write(&path, odd).unwrap();
-            assert!(matches!(load(dir.path(), "t", digest(1)), Err(KeepError::Damaged { .. })), "{odd}");
-        }
-    }
-
-    #[test]
-    fn pruning_deletes_the_others_of_this_target_only() {
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(prune(dir.path(), "t", &[]).unwrap(), 0);
-        for (target, byte) in [("t", 1), ("t", 2), ("t", 3), ("u", 1)] {
-            keep(dir.path(), target, digest(byte), &[]).unwrap();
-        }
-        fs::write(dir.path().join("desired/t/.popgate-1-1.tmp"), "left over").unwrap();
-        fs::write(dir.path().join("desired/t/README"), "not ours").unwrap();
-        assert_eq!(prune(dir.path(), "t", &[digest(2)]).unwrap(), 2);
-        assert!(load(dir.path(), "t", digest(2)).is_ok() && load(dir.path(), "u", digest(1)).is_ok());
-        assert!(load(dir.path(), "t", digest(1)).is_err());
-        assert_eq!(fs::read_dir(dir.path().join("desired/t")).unwrap().count(), 2);
-    }
-
-    #[test]
-    fn a_target_name_cannot_lead_out_of_its_place() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["", ".", "..", ".a", "../a", "a/b", "/a", "A", "a b", "ä", "a\0", &"a".repeat(101)] {
-            let refused = keep(dir.path(), name, digest(1), &[]);
-            assert!(matches!(refused, Err(KeepError::Target(_))), "{name:?}");
-            assert!(load(dir.path(), name, digest(1)).is_err() && prune(dir.path(), name, &[]).is_err());
-        }
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-        keep(dir.path(), "eu-1_a.b", digest(1), &[]).unwrap();
-    }
-}
+mod tests;

@@ -164,16 +164,14 @@ fn shrunk_input(desired: &Desired, memory: &Memory, limit: u8, approved: bool) -
     let limit = u64::from(limit);
     let Some(applied) = &memory.applied else { return not_evaluated(Guard::ShrunkInput, limit) };
     let mut worst = (lost(applied.desired.len(), desired.len()), "all files together".to_owned());
-    for (file, before) in applied.desired.files() {
+    for (path, before, mut kept) in desired.counts_since(&applied.desired) {
         // A file that moved or was split lost nothing as long as its users are still listed somewhere.
-        let mut kept = desired.count_of_file(&file.path);
         if lost(before, kept) > limit {
-            kept =
-                applied.desired.of_file(&file.path).filter(|entry| desired.get(entry.name).is_some()).count();
+            kept = applied.desired.of_file(path).filter(|entry| desired.get(entry.name).is_some()).count();
         }
         let share = lost(before, kept);
         if share > worst.0 {
-            worst = (share, file.path.clone());
+            worst = (share, path.to_owned());
         }
     }
     let (value, place) = worst;

@@ -1,9 +1,11 @@
 //! Which git commit a desired directory is a checkout of, for people to recognise. Nothing is decided by it.
 
 use std::fmt;
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use super::repository::Repository;
+use super::tree::Stat;
 
 /// How many digits of an id are shown.
 const SHOWN: usize = 12;
@@ -39,6 +41,43 @@ impl fmt::Display for Commit {
     }
 }
 
+/// What git said of a directory, and what its own files were like then.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) commit: Option<Commit>,
+    /// What says which commit is checked out, and what says which files belong to it.
+    head: Vec<(PathBuf, Option<Stat>)>,
+    index: Option<Stat>,
+}
+
+/// Does what [`commit_of`] does, and asks git only what it may have to say otherwise than before. `unmoved` says whether
+/// all files in the directory are as they were, `settled` tells whether a file had been left alone for a while then.
+pub(super) fn ask(
+    dir: &Path,
+    before: Option<&Asked>,
+    unmoved: bool,
+    settled: impl Fn(&Stat) -> bool,
+) -> Option<Asked> {
+    let real = dir.canonicalize().ok()?;
+    let Some(repository) = Repository::around(&real) else {
+        return Some(Asked { commit: named(&real), head: Vec::new(), index: None });
+    };
+    let (head, index) = (repository.head()?, repository.index());
+    let known = before.filter(|before| {
+        before.head == head && head.iter().filter_map(|(_, stat)| stat.as_ref()).all(&settled)
+    });
+    let commit = match known.map(|known| known.commit.clone()) {
+        None => commit_of(&real),
+        Some(Some(commit)) => {
+            let same_index = index.is_some() && known.is_some_and(|known| known.index == index);
+            let same = unmoved && same_index && index.as_ref().is_some_and(&settled);
+            Some(if same { commit } else { Commit { dirty: is_dirty(ask_changes(&real)), ..commit } })
+        }
+        Some(None) => None,
+    };
+    Some(Asked { commit, head, index })
+}
+
 /// Finds the commit that a directory is a checkout of, by asking git; or, where git is not installed or refuses
 /// (the directory belongs to somebody else, `safe.directory`), by a name in the real path that looks like a
 /// commit's id, as git-sync makes it. `None` if neither says anything, or the commit does not have the directory.
@@ -46,25 +85,33 @@ impl fmt::Display for Commit {
 /// It takes no lock in the repository and runs none of its hooks.
 pub fn commit_of(dir: &Path) -> Option<Commit> {
     let real = dir.canonicalize().ok()?;
-    if !real.ancestors().any(|dir| fs::symlink_metadata(dir.join(".git")).is_ok()) {
+    if Repository::around(&real).is_none() {
         return named(&real);
     }
-    // Only what `read` would read: neither an editor's backup nor a name that starts with a dot counts.
-    let yaml = [":(glob)**/*.yaml", ":(glob)**/*.yml", ":(exclude,glob)**/.*", ":(exclude,glob)**/.*/**"];
-    let status = ["status", "--porcelain", "--untracked-files=all", "--ignored", "--"];
     // Both at once: to begin a git takes longer than what it does.
-    let changes = ask(&real, &[&status[..], &yaml].concat());
+    let changes = ask_changes(&real);
     let described_with_directory =
-        ask(&real, &[&describe("HEAD")[..], &["HEAD:./"]].concat()).and_then(answer);
+        begin(&real, &[&describe("HEAD")[..], &["HEAD:./"]].concat()).and_then(answer);
     let Some(text) = described_with_directory else {
         if let Some(git) = changes {
             give_up(git);
         }
         // A git that knows the commit does not find the directory in it.
-        return if ask(&real, &describe("HEAD")).and_then(answer).is_some() { None } else { named(&real) };
+        return if begin(&real, &describe("HEAD")).and_then(answer).is_some() { None } else { named(&real) };
     };
-    let dirty = changes.and_then(answer).is_none_or(|changes| !changes.is_empty());
-    Some(Commit { dirty, ..described(text.lines().next()?)? })
+    Some(Commit { dirty: is_dirty(changes), ..described(text.lines().next()?)? })
+}
+
+/// Asks which YAML files differ from the commit.
+fn ask_changes(real: &Path) -> Option<Child> {
+    // Only what `read` would read: neither an editor's backup nor a name that starts with a dot counts.
+    let yaml = [":(glob)**/*.yaml", ":(glob)**/*.yml", ":(exclude,glob)**/.*", ":(exclude,glob)**/.*/**"];
+    let status = ["status", "--porcelain", "--untracked-files=all", "--ignored", "--"];
+    begin(real, &[&status[..], &yaml].concat())
+}
+
+fn is_dirty(changes: Option<Child>) -> bool {
+    changes.and_then(answer).is_none_or(|changes| !changes.is_empty())
 }
 
 /// The arguments with which git says what [`described`] understands.
@@ -81,7 +128,7 @@ pub(super) fn described(text: &str) -> Option<Commit> {
 }
 
 /// Begins to run git; `None` if it is not there.
-fn ask(dir: &Path, arguments: &[&str]) -> Option<Child> {
+fn begin(dir: &Path, arguments: &[&str]) -> Option<Child> {
     let mut command = Command::new("git");
     command.arg("-C").arg(dir).args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -120,7 +167,9 @@ fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Seen, Source};
     use super::*;
+    use std::fs;
 
     fn run(dir: &Path, arguments: &[&str]) {
         let mut command = Command::new("git");
@@ -208,5 +257,31 @@ mod tests {
         std::os::unix::fs::symlink(id, dir.path().join("current")).unwrap();
         let commit = commit_of(&dir.path().join("current/desired")).unwrap();
         assert_eq!((commit.id.as_str(), commit.subject, commit.dirty), (id, None, false));
+    }
+
+    #[test]
+    fn what_git_said_before_is_said_again_only_where_nothing_speaks_against_it() {
+        let dir = repository();
+        let desired = dir.path().join("desired");
+        let source = Source::Directory(desired.clone());
+        let mut seen = None;
+        let acts: [(&str, &dyn Fn()); 10] = [
+            ("nothing", &|| {}),
+            ("nothing again", &|| {}),
+            ("an edit", &|| fs::write(desired.join("eu/a.yaml"), "pop3: {} # edited\n").unwrap()),
+            ("nothing after an edit", &|| {}),
+            ("the edit staged", &|| run(dir.path(), &["add", "."])),
+            ("the edit committed", &|| run(dir.path(), &["commit", "-qm", "Edit"])),
+            ("a new branch", &|| run(dir.path(), &["checkout", "-qb", "other"])),
+            ("branches packed", &|| run(dir.path(), &["pack-refs", "--all"])),
+            ("an amended commit", &|| run(dir.path(), &["commit", "-q", "--amend", "-m", "Amend"])),
+            ("the commit before", &|| run(dir.path(), &["checkout", "-q", "HEAD~"])),
+        ];
+        for (what, act) in acts {
+            act();
+            let read = source.read(seen.as_ref()).unwrap();
+            assert_eq!(read.commit, commit_of(&desired), "{what}");
+            seen = read.seen.map(Seen::aged);
+        }
     }
 }

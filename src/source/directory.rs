@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use super::repository::Repository;
 use super::since::{Changes, Seen};
 use super::tree::{Node, Signature, Stat, Tree, problem, problem_at, walk};
 use crate::desired::SourceFile;
@@ -105,7 +106,8 @@ fn read_while(
         // Nothing has changed, so there is nothing to be read, and what was read then was of one moment.
         return Ok((Reading { files: Vec::new(), skipped, real_path, signature }, looked));
     }
-    let is_new = |file: &Node| !seen.is_some_and(|seen| seen.vouches_for(file));
+    let mut vouches = seen.map(Seen::vouches);
+    let is_new = |file: &Node| !vouches.as_mut().is_some_and(|vouches| vouches(file));
     let files = read_files(&signature.files, is_new, &mut problems, &mut meanwhile)?;
     meanwhile();
     // In this order: without its lock now, a git that changed what was read has changed all it wanted to, so the
@@ -205,7 +207,7 @@ fn vanished(dir: &Path, problem: ReadProblem) -> ReadProblem {
 
 fn read_files(
     listed: &[Node],
-    is_new: impl Fn(&Node) -> bool,
+    mut is_new: impl FnMut(&Node) -> bool,
     problems: &mut Vec<Diagnostic>,
     meanwhile: &mut impl FnMut(),
 ) -> Result<Vec<SourceFile>, ReadProblem> {
@@ -220,7 +222,10 @@ fn read_files(
         return Ok(Vec::new());
     }
     let mut files = Vec::new();
-    for file in listed.iter().filter(|file| file.stat.size <= MAX_FILE && is_new(file)) {
+    for file in listed.iter().filter(|file| file.stat.size <= MAX_FILE) {
+        if !is_new(file) {
+            continue;
+        }
         let moved = |what: &str| ReadProblem::Moving { what: format!("`{}` {what}", file.path) };
         meanwhile();
         match read_file(file) {
@@ -263,14 +268,7 @@ fn refuse_git_at_work(dir: &Path) -> Result<(), ReadProblem> {
 
 /// Returns where the git of the repository around a real path locks its index, whether locked or not.
 pub(super) fn index_lock(real: &Path) -> Option<PathBuf> {
-    let repository = real.ancestors().find(|dir| fs::symlink_metadata(dir.join(".git")).is_ok())?;
-    let git = repository.join(".git");
-    // In a further worktree and in a submodule it is a file that names the directory.
-    if !git.is_file() {
-        return Some(git.join("index.lock"));
-    }
-    let text = fs::read_to_string(&git).ok()?;
-    Some(repository.join(text.strip_prefix("gitdir:")?.trim()).join("index.lock"))
+    Some(Repository::around(real)?.index_lock())
 }
 
 #[cfg(test)]

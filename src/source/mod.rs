@@ -10,6 +10,7 @@
 pub mod commit;
 pub mod directory;
 pub mod git;
+mod repository;
 mod since;
 mod tree;
 pub mod watch;
@@ -39,7 +40,7 @@ pub struct Read {
     pub files: Vec<crate::desired::SourceFile>,
     /// Of a part, which files are gone. All others are as they were.
     pub part: Option<Vec<String>>,
-    /// The commit, if this is of a repository; [`Source::commit`] knows that of a directory.
+    /// The commit.
     pub commit: Option<Commit>,
     /// For the next reading.
     pub seen: Option<Seen>,
@@ -70,9 +71,10 @@ impl Source {
     pub fn read(&self, seen: Option<&Seen>) -> Result<Read, ReadProblem> {
         match self {
             Self::Directory(directory) => {
-                let Changes { files, gone, is_whole, seen } = read_since(directory, seen)?;
+                let Changes { files, gone, is_whole, seen: mut now } = read_since(directory, seen)?;
+                let commit = now.ask_git(directory, seen.filter(|_| !is_whole));
                 let part = (!is_whole).then_some(gone);
-                Ok(Read { files, part, commit: None, seen: Some(seen) })
+                Ok(Read { files, part, commit, seen: Some(now) })
             }
             Self::Git(remote) => remote.read().map(|read| Read {
                 files: read.files,
@@ -80,15 +82,6 @@ impl Source {
                 commit: Some(read.commit),
                 seen: None,
             }),
-        }
-    }
-
-    /// Finds the commit that a directory is a checkout of. Begins other programs, so it is best asked while the files that
-    /// were read are being parsed.
-    pub fn commit(&self) -> Option<Commit> {
-        match self {
-            Self::Directory(directory) => commit_of(directory),
-            Self::Git(_) => None,
         }
     }
 }

@@ -4,10 +4,12 @@
 //! was looked at: within one tick of its clock two changes look alike. What the file system never says, of a file
 //! that is written through a mapping of its memory for instance, is seen when everything is read again.
 
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use super::commit::{self, Asked, Commit, commit_of};
 use super::directory::Reading;
-use super::tree::{Node, Signature};
+use super::tree::{Node, Signature, Stat};
 use crate::desired::SourceFile;
 
 /// How long before a look the last change must have been: longer than a tick of any file system's clock.
@@ -23,6 +25,8 @@ pub struct Seen {
     looked: SystemTime,
     /// The same of the last reading that read everything.
     whole: SystemTime,
+    /// What git said then.
+    asked: Option<Asked>,
 }
 
 /// What has changed in a directory since an earlier reading.
@@ -44,15 +48,29 @@ impl Seen {
         now.duration_since(self.whole).is_ok_and(|age| age < WHOLE)
     }
 
-    /// Tells whether a file is certainly as it was.
-    pub(super) fn vouches_for(&self, file: &Node) -> bool {
-        let found = self.signature.files.binary_search_by(|own| own.path.cmp(&file.path));
-        found.is_ok_and(|at| self.signature.files[at] == *file) && self.was_quiet(file)
+    /// Returns what tells, of one file after the other in order of path, whether it is certainly as it was.
+    pub(super) fn vouches(&self) -> impl FnMut(&Node) -> bool {
+        let mut own = self.signature.files.iter().peekable();
+        move |file| {
+            while own.next_if(|own| own.path < file.path).is_some() {}
+            own.peek().is_some_and(|own| *own == file) && self.was_quiet(file)
+        }
     }
 
     /// Tells whether everything is certainly as it was.
     pub(super) fn vouches_for_all(&self, signature: &Signature) -> bool {
         self.signature == *signature && signature.nodes().all(|node| self.was_quiet(node))
+    }
+
+    /// Finds the commit that the directory is a checkout of, as far as an earlier reading does not know it.
+    pub(super) fn ask_git(&mut self, dir: &Path, before: Option<&Self>) -> Option<Commit> {
+        let unmoved = before.is_some_and(|before| before.vouches_for_all(&self.signature));
+        let settled = |stat: &Stat| before.is_some_and(|before| stat.untouched_for(before.looked) >= MARGIN);
+        self.asked = commit::ask(dir, before.and_then(|before| before.asked.as_ref()), unmoved, settled);
+        match &self.asked {
+            Some(asked) => asked.commit.clone(),
+            None => commit_of(dir),
+        }
     }
 
     /// Goes on as if the reading had been later, so that nothing was young then.
@@ -71,11 +89,15 @@ impl Changes {
     /// Compares a reading, the first look of which began at some time, with the one that it builds on.
     pub(super) fn between(seen: Option<&Seen>, reading: Reading, looked: SystemTime) -> Self {
         let Reading { files, signature, .. } = reading;
-        let is_there = |path: &str| signature.files.binary_search_by(|file| (*file.path).cmp(path)).is_ok();
+        let mut now = signature.files.iter().peekable();
+        let mut is_gone = |file: &&Node| {
+            while now.next_if(|now| now.path < file.path).is_some() {}
+            now.peek().is_none_or(|now| now.path != file.path)
+        };
         let before = seen.into_iter().flat_map(|seen| &seen.signature.files);
-        let gone = before.filter(|file| !is_there(&file.path)).map(|file| file.path.clone()).collect();
+        let gone = before.filter(|file| is_gone(file)).map(|file| file.path.clone()).collect();
         let whole = seen.map_or(looked, |seen| seen.whole);
-        Self { files, gone, is_whole: seen.is_none(), seen: Seen { signature, looked, whole } }
+        Self { files, gone, is_whole: seen.is_none(), seen: Seen { signature, looked, whole, asked: None } }
     }
 }
 

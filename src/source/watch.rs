@@ -18,7 +18,7 @@ use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::directory::index_lock;
-use super::tree::walk;
+use super::tree::walk_directories;
 
 /// How often watching is begun anew because something moved meanwhile.
 const ATTEMPTS: u32 = 5;
@@ -198,7 +198,7 @@ fn survey(dir: &Path) -> Option<Places> {
     let real = way(dir, &mut names);
     let mut everything = Vec::new();
     if let Some(real) = real.as_ref().filter(|real| real.is_dir()) {
-        match walk(real) {
+        match walk_directories(real) {
             Ok(tree) => {
                 everything.extend(tree.signature.dirs.into_iter().map(|dir| dir.real));
                 for link in tree.links {

@@ -1,6 +1,6 @@
 //! The state directory: full for a while, torn by crashes, and it forgets what was not synced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use popgate::desired::Desired;
@@ -22,6 +22,8 @@ pub(crate) struct Disk {
     /// After a failed fsync nothing more is appended in this process.
     pub(crate) broken: bool,
     kept: BTreeMap<(String, Digest), Desired>,
+    /// What was written and comes to the disk before the next record that is synced.
+    under_way: BTreeSet<(String, Digest)>,
 }
 
 impl Disk {
@@ -37,6 +39,14 @@ impl Disk {
         if self.full || self.broken || faults && random.chance(15) {
             random.saw(Seen::AppendFailed);
             return Err("no space left on device".to_owned());
+        }
+        if sync {
+            let under_way = std::mem::take(&mut self.under_way);
+            if faults && !under_way.is_empty() && random.chance(30) {
+                random.saw(Seen::KeptInVain);
+                self.kept.retain(|kept, _| !under_way.contains(kept));
+                return Err("fsync failed".to_owned());
+            }
         }
         let first = self.lines.len() as u64 + 1;
         self.lines.extend(records.iter().map(|record| (at, record.clone())));
@@ -61,7 +71,13 @@ impl Disk {
     ) -> Result<(), String> {
         let power = random.chance(500);
         let mut safe = if power { self.durable } else { self.lines.len() };
-        if let Some((at, records)) = under_way.filter(|_| random.chance(700)) {
+        let under_way = under_way.filter(|_| random.chance(700));
+        let synced = std::mem::take(&mut self.under_way);
+        if power && under_way.is_none() && !synced.is_empty() && random.chance(700) {
+            random.saw(Seen::LostKept);
+            self.kept.retain(|kept, _| !synced.contains(kept));
+        }
+        if let Some((at, records)) = under_way {
             random.saw(Seen::TornAppend);
             self.lines.extend(records.into_iter().map(|record| (at, record)));
         }
@@ -106,7 +122,11 @@ impl Disk {
             return Err("no space left on device".to_owned());
         }
         self.kept.retain(|(of, digest), _| of != target || retain.contains(digest));
-        self.kept.insert((target.to_owned(), desired.digest()), desired.clone());
+        let key = (target.to_owned(), desired.digest());
+        if !self.kept.contains_key(&key) {
+            self.under_way.insert(key.clone());
+            self.kept.insert(key, desired.clone());
+        }
         Ok(())
     }
 

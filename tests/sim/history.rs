@@ -370,6 +370,12 @@ impl History {
         }
         self.started = self.now;
         (self.shown, self.doubted) = (at, None);
+        for name in self.targets.keys() {
+            let good = ledger.of(name).and_then(|known| known.good);
+            if good.is_some() && self.disk.kept(name, good).is_none() {
+                return broken(1, format!("the journal names a state of {name} that is not kept"));
+            }
+        }
         let starts = self.targets.iter().map(|(name, target)| {
             let known = ledger.of(name);
             let applied = known.and_then(|known| known.applied.as_ref()).map(|mark| mark.digest);

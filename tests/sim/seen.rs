@@ -21,7 +21,8 @@ kinds! {
     DidNotStop, Hung, HungAndRestarted, StartedLate, Lied, Stopped, RestartedBySomebody, LookFailed, NotReady, TwoInstances,
     TwoTargets, ClockSkewed,
     // The disk.
-    DiskFull, AppendFailed, FsyncFailed, TornAppend, CutInsideLine, ZeroFilledTail, LostUnsynced, NewSegment, ReadBack,
+    DiskFull, AppendFailed, FsyncFailed, TornAppend, CutInsideLine, ZeroFilledTail, LostUnsynced, NewSegment, ReadBack, KeptInVain,
+    LostKept,
     // The files.
     Edited, Broken, Emptied, Swapped, HalfCopied, Moving, Missed,
     // The operators.

@@ -82,7 +82,8 @@ impl Live {
         let mut by_byte = [0_u64; 5];
         for states in self.states.chunks(64) {
             for (byte, count) in (0..).zip(&mut by_byte) {
-                *count += states.iter().map(|state| u64::from(*state == byte)).sum::<u64>();
+                // 64 are counted in one byte.
+                *count += u64::from(states.iter().map(|state| u8::from(*state == byte)).sum::<u8>());
             }
         }
         for (first, mut bits) in (0..).step_by(64).zip(set.bits.iter().copied()) {

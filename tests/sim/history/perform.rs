@@ -55,7 +55,7 @@ impl History {
                 let read = self.read_desired(&target);
                 self.answer(ticket, Duration::ZERO, Answer::Desired(read));
             }
-            Effect::Keep { ticket, target, desired, mut retain } => {
+            Effect::Keep { ticket, target, desired, mut retain, .. } => {
                 retain.push(desired.digest());
                 let kept = self.disk.keep(&target, &desired, &retain);
                 self.answer(ticket, Duration::ZERO, Answer::Kept(kept));
