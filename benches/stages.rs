@@ -2,7 +2,8 @@
 //! measured by `benches/run`.
 #![expect(clippy::unwrap_used, reason = "a bench stops where something is wrong")]
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use divan::counter::ItemsCount;
@@ -25,6 +26,8 @@ use popgate::stores::sql::{Table, sqlite};
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 const SIZES: [usize; 2] = [1_000, 100_000];
+/// As many as there are goals for, where a bench takes no minutes.
+const LARGE: [usize; 3] = [1_000, 100_000, 1_000_000];
 
 fn main() {
     divan::main();
@@ -102,32 +105,68 @@ fn planned(count: usize, wrong: usize) -> Plan {
     plan(&desired(count), &live(count, wrong), &Memory::default(), &policy(), now())
 }
 
-#[divan::bench(args = SIZES)]
-fn parse_plain(bencher: Bencher<'_, '_>, count: usize) {
-    bencher.counter(ItemsCount::new(count)).with_inputs(|| short(count)).bench_values(desired::parse);
+/// A directory with one file, on the disk.
+fn written(source: &SourceFile) -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = directory.path().join(&source.path);
+    std::fs::write(&path, &source.bytes).unwrap();
+    (directory, path)
+}
+
+/// The least that anybody has to do who reads users from a file: read it, and find the ends of its lines.
+#[divan::bench(args = LARGE)]
+fn read_and_find_lines(bencher: Bencher<'_, '_>, count: usize) {
+    let (_directory, path) = written(&short(count));
+    let ends = |bytes: &[u8]| bytes.iter().map(|byte| usize::from(*byte == b'\n')).sum::<usize>();
+    let lines = || ends(&std::fs::read(&path).unwrap());
+    bencher.counter(ItemsCount::new(count)).bench_local(lines);
+}
+
+#[divan::bench(args = LARGE)]
+fn read_and_parse_plain(bencher: Bencher<'_, '_>, count: usize) {
+    read_and_parse(bencher, count, &short(count));
+}
+
+#[divan::bench(args = LARGE)]
+fn read_and_parse_plain_with_fields(bencher: Bencher<'_, '_>, count: usize) {
+    read_and_parse(bencher, count, &long(count));
+}
+
+fn read_and_parse(bencher: Bencher<'_, '_>, count: usize, source: &SourceFile) {
+    let (_directory, path) = written(source);
+    bencher.counter(ItemsCount::new(count)).bench_local(|| {
+        let bytes = std::fs::read(&path).unwrap();
+        desired::parse(SourceFile { path: "users.yaml".to_owned(), bytes })
+    });
+}
+
+/// The SHA-256 that is a part of parsing.
+#[divan::bench(args = LARGE)]
+fn hash(bencher: Bencher<'_, '_>, count: usize) {
+    let files = [short(count)];
+    bencher.counter(ItemsCount::new(count)).bench_local(|| desired::digest(&files));
+}
+
+/// A file that only the full decoder reads.
+fn odd(count: usize) -> SourceFile {
+    file(count, |name, access| format!("  {name} : {access}\n"))
 }
 
 #[divan::bench(args = SIZES)]
 fn parse_any_yaml(bencher: Bencher<'_, '_>, count: usize) {
-    bencher.counter(ItemsCount::new(count)).with_inputs(|| long(count)).bench_values(desired::parse);
+    bencher.counter(ItemsCount::new(count)).with_inputs(|| odd(count)).bench_values(desired::parse);
 }
 
 /// The least that anybody who uses the same decoder has to do.
 #[divan::bench(args = SIZES)]
 fn decode_any_yaml_barely(bencher: Bencher<'_, '_>, count: usize) {
-    #[derive(serde::Deserialize)]
-    #[expect(dead_code, reason = "only decoded")]
-    struct Entry {
-        access: String,
-        reason: String,
-    }
-    type File = std::collections::BTreeMap<String, std::collections::BTreeMap<String, Entry>>;
-    let bytes = long(count).bytes;
+    type File = HashMap<String, HashMap<String, String>>;
+    let bytes = odd(count).bytes;
     bencher.counter(ItemsCount::new(count)).bench_local(|| serde_yaml::from_slice::<File>(&bytes).unwrap());
 }
 
 /// A table of accounts in a file, in an order of its own.
-fn database(count: usize) -> (tempfile::TempDir, std::path::PathBuf) {
+fn database(count: usize) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = directory.path().join("users.db");
     let mut connection = rusqlite::Connection::open(&path).unwrap();
@@ -141,7 +180,7 @@ fn database(count: usize) -> (tempfile::TempDir, std::path::PathBuf) {
     (directory, path)
 }
 
-#[divan::bench(args = SIZES)]
+#[divan::bench(args = LARGE)]
 fn sqlite_read(bencher: Bencher<'_, '_>, count: usize) {
     let (_directory, path) = database(count);
     let store = sqlite::open(Table::own(path));
@@ -150,7 +189,7 @@ fn sqlite_read(bencher: Bencher<'_, '_>, count: usize) {
 }
 
 /// The least that anybody who reads the table has to do.
-#[divan::bench(args = SIZES)]
+#[divan::bench(args = LARGE)]
 fn sqlite_bare_scan(bencher: Bencher<'_, '_>, count: usize) {
     let (_directory, path) = database(count);
     bencher.counter(ItemsCount::new(count)).bench_local(|| {
@@ -184,21 +223,21 @@ fn resolve_one_by_one(bencher: Bencher<'_, '_>, count: usize) {
     bencher.counter(ItemsCount::new(count)).bench_local(found);
 }
 
-#[divan::bench(args = SIZES)]
+#[divan::bench(args = LARGE)]
 fn resolve_together(bencher: Bencher<'_, '_>, count: usize) {
     let (desired, live) = (desired(count), live(count, count));
     bencher.counter(ItemsCount::new(count)).bench_local(|| {
         let mut found = 0;
         live.resolve_all(
             desired.as_written(),
-            |entry| entry.name,
+            |entry| entry.name.as_bytes(),
             |_, meaning| found += usize::from(meaning != popgate::model::Match::None),
         );
         found
     });
 }
 
-#[divan::bench(args = SIZES)]
+#[divan::bench(args = LARGE)]
 fn diff_without_a_change(bencher: Bencher<'_, '_>, count: usize) {
     diff(bencher, count, usize::MAX);
 }

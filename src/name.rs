@@ -31,12 +31,21 @@ pub fn folded(name: &str) -> Cow<'_, str> {
 
 /// Tells whether two names are the same once they are folded.
 pub fn same(one: &str, other: &str) -> bool {
-    one == other
-        || if one.is_ascii() && other.is_ascii() {
-            one.eq_ignore_ascii_case(other)
-        } else {
-            folded(one) == folded(other)
-        }
+    same_bytes(one.as_bytes(), other.as_bytes())
+}
+
+/// Tells whether two names are the same once they are folded, of which only the bytes are at hand.
+pub fn same_bytes(one: &[u8], other: &[u8]) -> bool {
+    if one == other {
+        return true;
+    }
+    if one.is_ascii() && other.is_ascii() {
+        return one.eq_ignore_ascii_case(other);
+    }
+    match (std::str::from_utf8(one), std::str::from_utf8(other)) {
+        (Ok(one), Ok(other)) => folded(one) == folded(other),
+        _ => false,
+    }
 }
 
 /// Orders two names as they stand once they are folded.

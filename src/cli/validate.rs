@@ -60,8 +60,7 @@ pub(super) fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
 
 /// Returns the files of a directory that are not read: one that ends in `.YAML` is a surprise to somebody.
 fn others(directory: &Path) -> Vec<String> {
-    let skipped = source::read(directory).map(|reading| reading.skipped).unwrap_or_default();
-    skipped.iter().map(|file| directory.join(file).display().to_string()).collect()
+    source::skipped(directory).iter().map(|file| directory.join(file).display().to_string()).collect()
 }
 
 pub(super) fn counted(count: usize, what: &str) -> String {

@@ -23,7 +23,7 @@ pub(super) struct Found<'t> {
     pub(super) name: Cow<'t, str>,
     pub(super) access: Access,
     pub(super) until: Option<Date>,
-    pub(super) reason: Option<Box<str>>,
+    pub(super) reason: Option<Cow<'t, str>>,
     /// The offset of its key, where decoding knows it; else its address says where to look.
     pub(super) key: Result<u32, At>,
 }
@@ -159,7 +159,7 @@ impl<'t> Checked<'t> {
         self.found.push(entry);
     }
 
-    fn fields(&mut self, at: [u32; 2], entry: &mut Found<'_>, fields: &[(Key<'_>, Raw<'_>)]) {
+    fn fields(&mut self, at: [u32; 2], entry: &mut Found<'t>, fields: &[(Key<'t>, Raw<'t>)]) {
         let [top, ordinal] = at;
         let mut access = None;
         let mut until_at = None;
@@ -186,7 +186,7 @@ impl<'t> Checked<'t> {
                     }
                 }
                 "reason" => match rules::reason(raw) {
-                    Ok(reason) => entry.reason = Some(reason.into()),
+                    Ok(reason) => entry.reason = Some(reason.clone()),
                     Err(objection) => self.objection(objection, At::value(path)),
                 },
                 unknown => {

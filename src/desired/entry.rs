@@ -39,13 +39,40 @@ pub struct EntryRef<'a> {
     pub reason: Option<&'a str>,
 }
 
-impl EntryRef<'_> {
+/// What a plan has to know of each of a million entries; [`EntryRef`] says the rest of few.
+#[derive(Clone, Copy, Debug)]
+pub struct Brief<'a> {
+    /// The bytes of the name as written.
+    pub name: &'a [u8],
+    /// The access as written.
+    pub access: Access,
+    /// The last day of access, in the target's time zone.
+    pub until: Option<Date>,
+}
+
+impl Brief<'_> {
     /// Returns the access that the entry means on a day: `until` is the last day of access.
     pub fn access_on(&self, today: Date) -> Access {
-        match self.until {
-            Some(until) if today > until => Access::Disabled,
-            _ => self.access,
-        }
+        access_on(self.access, self.until, today)
+    }
+}
+
+fn access_on(access: Access, until: Option<Date>, today: Date) -> Access {
+    match until {
+        Some(until) if today > until => Access::Disabled,
+        _ => access,
+    }
+}
+
+impl<'a> EntryRef<'a> {
+    /// Returns the access that the entry means on a day: `until` is the last day of access.
+    pub fn access_on(&self, today: Date) -> Access {
+        access_on(self.access, self.until, today)
+    }
+
+    /// Returns what of it a plan has to know of each entry.
+    pub fn brief(&self) -> Brief<'a> {
+        Brief { name: self.name.as_bytes(), access: self.access, until: self.until }
     }
 
     /// Returns the moment from which the entry means `disabled`: the first moment of the day after `until` in

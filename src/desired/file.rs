@@ -1,16 +1,14 @@
 //! One file, read on its own.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
 
 use super::check::{self, Checked, Found, Problem};
-use super::{EntryRef, SourceFile, plain};
+use super::content::{Content, Detail, Form, Listed};
+use super::{Brief, EntryRef, SourceFile, plain};
 use crate::diagnostic::{Diagnostic, Label, Lines, MOST_SHOWN, Spot};
-use crate::model::Access;
 use crate::yaml::{self, At, Place, Raw};
 
 /// One file as it was read, good or not. Opaque; a clone is cheap.
@@ -36,42 +34,9 @@ pub(super) struct File {
     pub(super) hash: [u8; 32],
     /// The length of a byte order mark; offsets count from behind it.
     mark: usize,
-    listed: Vec<Listed>,
-    /// What entries have besides, in order of their positions.
-    details: Vec<(u32, Detail)>,
+    content: Content,
     pub(super) problems: Vec<Diagnostic>,
     lines: OnceLock<Lines>,
-}
-
-/// An entry: where it stands, and what almost all of them say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Listed {
-    /// Where its name begins, a quote included.
-    pub(super) offset: u32,
-    /// The length of its name.
-    pub(super) length: u16,
-    pub(super) access: Access,
-    pub(super) form: Form,
-}
-
-/// How an entry is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// The name stands in the text, and the access is all it says.
-    Plain,
-    /// The same, behind a quote.
-    Quoted,
-    /// A detail says the rest.
-    Detailed,
-}
-
-/// What few entries have.
-#[derive(Debug, PartialEq, Eq)]
-struct Detail {
-    /// The name, unless it stands in the text as it is.
-    name: Option<Box<str>>,
-    until: Option<Date>,
-    reason: Option<Box<str>>,
 }
 
 /// Reads one file. Its problems, if it has any, are told by [`super::assemble`].
@@ -79,18 +44,17 @@ pub fn parse(source: SourceFile) -> Parsed {
     let mut file = File {
         hash: hash(&source.bytes),
         mark: mark(&source.bytes),
-        listed: plain::entries(&source.bytes).unwrap_or_default(),
-        details: Vec::new(),
+        content: plain::content(&source.bytes).unwrap_or_default(),
         problems: Vec::new(),
         lines: OnceLock::new(),
         source,
     };
-    if file.listed.is_empty() {
+    if file.content.listed.is_empty() {
         let SourceFile { path, bytes } = std::mem::take(&mut file.source);
         file.decode(&path, &bytes);
         file.source = SourceFile { path, bytes };
     }
-    file.listed.shrink_to_fit();
+    file.content.shrink_to_fit();
     Parsed(Arc::new(file))
 }
 
@@ -101,59 +65,53 @@ pub(super) fn hash(bytes: &[u8]) -> [u8; 32] {
 
 /// Reads a file with the full decoder, whatever its shape, for comparison.
 #[cfg(test)]
-pub(super) fn decoded(bytes: &[u8]) -> Result<Vec<Listed>, Vec<Diagnostic>> {
+pub(super) fn decoded(bytes: &[u8]) -> Result<Content, Vec<Diagnostic>> {
     let source = SourceFile { path: "a.yaml".to_owned(), bytes: Vec::new() };
     let mut file = File {
         source,
         hash: hash(bytes),
         mark: 0,
-        listed: Vec::new(),
-        details: Vec::new(),
+        content: Content::default(),
         problems: Vec::new(),
         lines: OnceLock::new(),
     };
     file.decode("a.yaml", bytes);
-    if file.problems.is_empty() { Ok(file.listed) } else { Err(file.problems) }
+    if file.problems.is_empty() { Ok(file.content) } else { Err(file.problems) }
 }
 
 impl File {
     pub(super) fn len(&self) -> usize {
-        self.listed.len()
+        self.content.listed.len()
     }
 
     pub(super) fn name(&self, position: usize) -> &str {
-        let one = self.listed[position];
-        match one.form {
-            Form::Plain => self.written(one, 0),
-            Form::Quoted => self.written(one, 1),
-            Form::Detailed => self.detail(position).name.as_deref().unwrap_or_else(|| self.written(one, 0)),
-        }
+        self.content.name(self.text(), position)
+    }
+
+    pub(super) fn name_bytes(&self, position: usize) -> &[u8] {
+        self.content.name_bytes(self.text(), position)
     }
 
     pub(super) fn entry(&self, position: usize) -> EntryRef<'_> {
-        let one = self.listed[position];
-        let (until, reason) = match one.form {
-            Form::Plain | Form::Quoted => (None, None),
-            Form::Detailed => {
-                let detail = self.detail(position);
-                (detail.until, detail.reason.as_deref())
-            }
-        };
-        EntryRef { name: self.name(position), access: one.access, until, reason }
+        self.content.entry(self.text(), position)
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = EntryRef<'_>> {
-        (0..self.len()).map(|position| self.entry(position))
+        self.content.entries(self.text())
+    }
+
+    pub(super) fn brief(&self, positions: Range<usize>) -> impl Iterator<Item = Brief<'_>> {
+        self.content.brief(self.text(), positions)
     }
 
     /// Iterates over the entries that say more than an access.
     pub(super) fn detailed(&self) -> impl Iterator<Item = EntryRef<'_>> {
-        self.details.iter().map(|(position, _)| self.entry(*position as usize))
+        self.content.detailed(self.text())
     }
 
     /// Returns where an entry begins.
     pub(super) fn offset(&self, position: usize) -> usize {
-        self.listed[position].offset as usize
+        self.content.listed[position].offset as usize
     }
 
     /// Returns line and column of an entry.
@@ -174,17 +132,6 @@ impl File {
         &self.source.bytes[self.mark..]
     }
 
-    fn written(&self, one: Listed, quote: usize) -> &str {
-        let start = one.offset as usize + quote;
-        let name = &self.text()[start..start + usize::from(one.length)];
-        std::str::from_utf8(name).expect("a name was found in a valid text")
-    }
-
-    fn detail(&self, position: usize) -> &Detail {
-        let found = self.details.binary_search_by_key(&position, |(position, _)| *position as usize);
-        &self.details[found.expect("an entry of this form has a detail")].1
-    }
-
     fn decode(&mut self, path: &str, bytes: &[u8]) {
         let gated = yaml::inspect(path, bytes);
         self.problems.extend(gated.problems);
@@ -201,7 +148,7 @@ impl File {
             self.problems.extend(place(path, text, &raw, unplaced));
         }
         let mut unknown = Vec::new();
-        self.listed.reserve(found.len());
+        self.content.listed.reserve(found.len());
         for (position, found) in (0..).zip(found) {
             self.list(text, position, found, &mut unknown);
         }
@@ -214,20 +161,22 @@ impl File {
             unknown.push((at, position));
             0
         });
-        let plain = until.is_none() && reason.is_none();
         let stands = |quote| text.get(offset as usize + quote..).is_some_and(|rest| rest.starts_with(&*name));
         let length =
             u16::try_from(name.len()).ok().filter(|_| unknown.last().is_none_or(|(_, at)| *at != position));
         let form = match length {
-            Some(_) if plain && stands(0) => Form::Plain,
-            Some(_) if plain && stands(1) => Form::Quoted,
-            _ => Form::Detailed,
+            Some(_) if stands(0) => Form::Plain,
+            Some(_) if stands(1) => Form::Quoted,
+            _ => Form::Elsewhere,
         };
-        if form == Form::Detailed {
-            let name = (length.is_none() || !stands(0)).then(|| Cow::into_owned(name).into());
-            self.details.push((position, Detail { name, until, reason }));
+        if form == Form::Elsewhere {
+            self.content.name_elsewhere(text, position, &name);
         }
-        self.listed.push(Listed { offset, length: length.unwrap_or_default(), access, form });
+        if until.is_some() || reason.is_some() {
+            let reason = reason.map(|reason| self.content.take(text, &reason));
+            self.content.details.push(Detail { position, until, reason });
+        }
+        self.content.listed.push(Listed { offset, length: length.unwrap_or_default(), access, form });
     }
 
     /// Finds the offsets of names that are written with escapes.
@@ -240,7 +189,7 @@ impl File {
         debug_assert!(wanted.is_sorted());
         for (place, (_, position)) in yaml::locate(text, &wanted).into_iter().zip(unknown) {
             if let Some(Place { start: (line, column), .. }) = place {
-                self.listed[*position as usize].offset =
+                self.content.listed[*position as usize].offset =
                     u32::try_from(lines.offset(text, line, column)).unwrap_or(0);
             }
         }

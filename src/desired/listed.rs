@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::file::File;
 use super::names::Names;
-use super::{EntryRef, Parsed, SourceFile, digest};
+use super::{Brief, EntryRef, Parsed, SourceFile, digest};
 use crate::diagnostic::Label;
 use crate::model::{Digest, Origin};
 use crate::name;
@@ -68,6 +68,17 @@ impl Desired {
     /// Iterates in the order of files and lines: for whoever only counts, or sorts what he finds.
     pub fn as_written(&self) -> impl Iterator<Item = EntryRef<'_>> {
         self.0.files.iter().flat_map(|file| file.entries())
+    }
+
+    /// Iterates over what the entries with some numbers say at the least, in the order of files and lines, which is that
+    /// of the numbers.
+    pub fn brief(&self, numbers: Range<usize>) -> impl Iterator<Item = Brief<'_>> {
+        let firsts = self.0.firsts.iter().zip(self.0.firsts.iter().skip(1));
+        self.0.files.iter().zip(firsts).flat_map(move |(file, (first, next))| {
+            let (first, next) = (*first as usize, *next as usize);
+            let within = |number: usize| number.clamp(first, next) - first;
+            file.brief(within(numbers.start)..within(numbers.end))
+        })
     }
 
     /// Iterates over the entries that have an `until`, in the order of files and lines.

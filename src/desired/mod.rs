@@ -11,6 +11,7 @@
 
 mod canonical;
 mod check;
+mod content;
 mod difference;
 mod edit;
 mod entry;
@@ -29,7 +30,7 @@ mod write;
 pub use canonical::format;
 pub use difference::Difference;
 pub use edit::{Edit, set};
-pub use entry::{Entry, EntryRef};
+pub use entry::{Brief, Entry, EntryRef};
 pub use file::{Parsed, parse};
 pub use listed::Desired;
 pub use read::{assemble, digest, read, reassemble};

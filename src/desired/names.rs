@@ -146,16 +146,17 @@ impl Table {
         let mut unique = true;
         for start in (0..file.len()).step_by(TOGETHER) {
             let block = start..file.len().min(start + TOGETHER);
-            hashed.extend(block.clone().map(|position| index.hash(file.name(position))));
+            hashed.extend(block.clone().map(|position| index.hash_bytes(file.name_bytes(position))));
             index.fetch(hashed.iter().copied());
             for (position, hashed) in block.zip(hashed.drain(..)) {
-                let name = file.name(position);
                 let is_same = |number| {
                     let place = at(firsts, number);
-                    !is_gone(place) && name::same(files[place].name((number - firsts[place]) as usize), name)
+                    let there = files[place].name_bytes((number - firsts[place]) as usize);
+                    !is_gone(place) && name::same_bytes(there, file.name_bytes(position))
                 };
                 let number = u32::try_from(first + position).unwrap_or(u32::MAX);
-                unique &= index.insert(hashed, number, is_same).is_none() && other.find(name).is_none();
+                unique &= index.insert(hashed, number, is_same).is_none()
+                    && (other.table.count() == 0 || other.find(file.name(position)).is_none());
             }
         }
         unique

@@ -1,4 +1,5 @@
-//! The shape in which almost all files come: one user on a line, and nothing that YAML could read in two ways.
+//! The shape in which almost all files come: one user on a line, or one with its fields below, and nothing that YAML
+//! could read in two ways.
 //!
 //! ```yaml
 //! version: 1
@@ -6,12 +7,19 @@
 //!   # a comment, also in other scripts
 //!   alice@contoso.example: enabled
 //!   John Smith: disabled  # left
+//!   "1": enabled
+//!   bob@contoso.example:
+//!     access: enabled
+//!     until: 2026-12-31
+//!     reason: "CHG-1234: moves to IMAP"
 //! ```
 //!
 //! A file is taken as a whole or not at all. What is taken means exactly what the full decoder would read, at the same
 //! places; tests compare the two. Whatever is not certain, wrong files above all, is left to the decoder.
 
-use super::file::{Form, Listed};
+mod fields;
+
+use super::content::{Content, Form, Listed};
 use super::rules;
 use crate::model::Access;
 use crate::yaml;
@@ -19,21 +27,25 @@ use crate::yaml;
 /// How long a line usually is; only the room that is made for entries depends on it.
 const TYPICAL_LINE: usize = 32;
 
+/// Eight spaces and more could be deeply nested.
+const DEEPEST: usize = 8;
+
 /// Returns the entries of a file of this shape, of which there is at least one; `None` when it is none.
-pub(super) fn entries(bytes: &[u8]) -> Option<Vec<Listed>> {
+pub(super) fn content(bytes: &[u8]) -> Option<Content> {
     let text = yaml::certain(bytes)?;
     let mut reading = Reading {
         text: text.as_bytes(),
         is_ascii: text.is_ascii(),
         at: 0,
         indent: 0,
-        listed: Vec::with_capacity(text.len() / TYPICAL_LINE),
+        content: Content::default(),
     };
+    reading.content.listed.reserve(text.len() / TYPICAL_LINE);
     reading.head()?;
     while reading.at < reading.text.len() {
         reading.line()?;
     }
-    (!reading.listed.is_empty()).then_some(reading.listed)
+    (!reading.content.listed.is_empty()).then_some(reading.content)
 }
 
 struct Reading<'t> {
@@ -43,7 +55,7 @@ struct Reading<'t> {
     at: usize,
     /// How far entries stand from the margin.
     indent: usize,
-    listed: Vec<Listed>,
+    content: Content,
 }
 
 /// What a byte may be to a name.
@@ -99,44 +111,66 @@ impl Reading<'_> {
         }
     }
 
-    /// Reads one line below `pop3:`.
+    /// Reads one line below `pop3:`, and the fields below that.
     fn line(&mut self) -> Option<()> {
-        let rest = &self.text[self.at..];
-        let indent = rest.iter().take_while(|byte| **byte == b' ').count();
-        if matches!(rest.get(indent), Some(b'#' | b'\n')) {
+        let indent = self.indentation();
+        if self.is_nothing(indent) {
             return self.nothing();
         }
-        // All entries stand below one another. Eight and more could be deeply nested, and less than one is a field.
-        if self.listed.is_empty() {
+        // All entries stand below one another, and less than one space is a field of the file.
+        if self.content.listed.is_empty() {
             self.indent = indent;
         }
-        if indent != self.indent || !(1..8).contains(&indent) {
+        if indent != self.indent || !(1..DEEPEST).contains(&indent) {
             return None;
         }
         let start = self.at + indent;
-        let length = self.name(start)?;
-        self.at = start + length + 1;
-        let access = self.access()?;
-        self.end_line()?;
-        self.listed.push(Listed {
+        let (length, form) = match self.text.get(start)? {
+            quote @ (b'"' | b'\'') => (self.quoted_name(start + 1, *quote)?, Form::Quoted),
+            _ => (self.name(start)?, Form::Plain),
+        };
+        let colon = start + length + if form == Form::Quoted { 2 } else { 0 };
+        let access = self.access(colon)?;
+        self.content.listed.push(Listed {
             offset: u32::try_from(start).ok()?,
             length: u16::try_from(length).ok()?,
             access,
-            form: Form::Plain,
+            form,
         });
         Some(())
     }
 
-    /// Returns the length of the name that begins here, if a colon and a space follow it.
+    /// Reads what stands behind a name, from its colon on, and the fields below, if there are any.
+    fn access(&mut self, colon: usize) -> Option<Access> {
+        let rest = &self.text[colon..];
+        // As almost all lines end, each in one glance.
+        if let Some(behind) = rest.strip_prefix(b": enabled\n") {
+            self.at = self.text.len() - behind.len();
+            return Some(Access::Enabled);
+        }
+        if let Some(behind) = rest.strip_prefix(b": disabled\n") {
+            self.at = self.text.len() - behind.len();
+            return Some(Access::Disabled);
+        }
+        self.at = colon + 1;
+        if let Some(access) = self.word() {
+            self.end_line()?;
+            return Some(access);
+        }
+        self.end_line()?;
+        self.fields()
+    }
+
+    /// Returns the length of the name that begins here, if a colon follows it.
     fn name(&self, start: usize) -> Option<usize> {
         let rest = &self.text[start..];
         let goes_on = |byte: &u8| matches!(CLASS[usize::from(*byte)], Class::Any | Class::Inside);
         let length = rest.iter().position(|byte| !goes_on(byte))?;
-        if length == 0 || rest[length] != b':' || CLASS[usize::from(rest[0])] != Class::Any {
+        let begins_well = CLASS[usize::from(rest[0])] == Class::Any;
+        if length == 0 || length > rules::LONGEST_NAME || rest[length] != b':' || !begins_well {
             return None;
         }
-        let ends_well = rest[length - 1] != b' ' && rest.get(length + 1) == Some(&b' ');
-        if !ends_well || length > rules::LONGEST_NAME {
+        if rest[length - 1] == b' ' {
             return None;
         }
         if !(self.is_ascii || rest[..length].is_ascii()) {
@@ -146,22 +180,49 @@ impl Reading<'_> {
         Some(length)
     }
 
-    /// Reads the word behind the colon.
-    fn access(&mut self) -> Option<Access> {
-        self.spaces();
-        let rest = &self.text[self.at..];
-        for access in [Access::Enabled, Access::Disabled] {
-            if rest.starts_with(access.word().as_bytes()) {
-                self.at += access.word().len();
-                return Some(access);
-            }
+    /// Returns the length of the name that begins here, behind a quote, if another one and a colon follow it.
+    fn quoted_name(&self, start: usize, quote: u8) -> Option<usize> {
+        let name = self.quoted(start, quote)?;
+        rules::check_name(name).ok()?;
+        let behind = self.text.get(start + name.len() + 1)?;
+        (*behind == b':' && name.len() <= rules::LONGEST_NAME).then_some(name.len())
+    }
+
+    /// Returns the text from here to the next quote, if nothing in it means anything to YAML.
+    fn quoted(&self, start: usize, quote: u8) -> Option<&str> {
+        let rest = &self.text[start..];
+        let length = rest.iter().position(|byte| *byte < b' ' || *byte == b'\\' || *byte == quote)?;
+        if rest[length] != quote {
+            return None;
         }
-        None
+        std::str::from_utf8(&rest[..length]).ok()
+    }
+
+    /// Reads an access behind a colon and at least one space.
+    fn word(&mut self) -> Option<Access> {
+        let rest = &self.text[self.at..];
+        let spaces = spaces(rest);
+        let word = &rest[spaces..];
+        let access = match word.first()? {
+            b'e' if word.starts_with(b"enabled") => Access::Enabled,
+            b'd' if word.starts_with(b"disabled") => Access::Disabled,
+            _ => return None,
+        };
+        if spaces == 0 {
+            return None;
+        }
+        self.at += spaces + access.word().len();
+        Some(access)
+    }
+
+    /// Tells whether the line that begins here, so many spaces before its first character, has nothing but a comment.
+    fn is_nothing(&self, indent: usize) -> bool {
+        matches!(self.text.get(self.at + indent), Some(b'#' | b'\n'))
     }
 
     /// Reads a line with nothing but spaces and a comment.
     fn nothing(&mut self) -> Option<()> {
-        self.spaces();
+        self.at += self.indentation();
         match self.text.get(self.at)? {
             b'#' => self.comment(),
             b'\n' => self.at += 1,
@@ -173,7 +234,7 @@ impl Reading<'_> {
     /// Reads up to the end of a line on which only spaces and a comment may follow.
     fn end_line(&mut self) -> Option<()> {
         let before = self.at;
-        self.spaces();
+        self.at += self.indentation();
         match self.text.get(self.at) {
             None => {}
             Some(b'\n') => self.at += 1,
@@ -190,9 +251,14 @@ impl Reading<'_> {
         self.at += length;
     }
 
-    fn spaces(&mut self) {
-        self.at += self.text[self.at..].iter().take_while(|byte| **byte == b' ').count();
+    /// Counts the spaces from here on.
+    fn indentation(&self) -> usize {
+        spaces(&self.text[self.at..])
     }
+}
+
+fn spaces(text: &[u8]) -> usize {
+    text.iter().take_while(|byte| **byte == b' ').count()
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The rules for single values: names, access words, dates, reasons. Each is stated here once, for files and for
 //! the command line alike.
 
+use std::borrow::Cow;
+
 use jiff::civil::Date;
 
 use super::words;
@@ -165,6 +167,12 @@ pub(super) fn until(raw: &Raw<'_>) -> Result<Date, Objection> {
     })
 }
 
+/// Reads a day of the calendar that is written well; `None` for anything else.
+pub(super) fn day(text: &str) -> Option<Date> {
+    let (year, month, day) = numbers(text)?;
+    Date::new(year, month, day).ok()
+}
+
 /// Reads exactly `YYYY-MM-DD`.
 fn numbers(text: &str) -> Option<(i16, i8, i8)> {
     let bytes = text.as_bytes();
@@ -176,9 +184,9 @@ fn numbers(text: &str) -> Option<(i16, i8, i8)> {
     Some((text[..4].parse().ok()?, text[5..7].parse().ok()?, text[8..].parse().ok()?))
 }
 
-pub(super) fn reason<'r>(raw: &'r Raw<'_>) -> Result<&'r str, Objection> {
+pub(super) fn reason<'r, 't>(raw: &'r Raw<'t>) -> Result<&'r Cow<'t, str>, Objection> {
     match raw {
-        Raw::Text(text) => check_reason(text).map(|()| &**text),
+        Raw::Text(text) => check_reason(text).map(|()| text),
         Raw::Null => Err(Objection::new(
             codes::REASON_TEXT,
             "`reason` has no text",

@@ -9,10 +9,11 @@ mod set;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hint::black_box;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::{Access, Account, AccountId, State};
-use crate::name::{Hashed, Index, TOGETHER, same};
+use crate::name::{Hashed, Index, TOGETHER, same_bytes};
 
 pub use build::LiveBuilder;
 pub use set::AccountSet;
@@ -25,7 +26,7 @@ pub struct Live {
     /// second is left out where it is the id and no alias follows.
     text: Box<str>,
     /// Where each name ends in the text.
-    ends: Box<[usize]>,
+    ends: Box<[u32]>,
     /// The number of each account's first name; empty where every account has one name.
     firsts: Box<[u32]>,
     /// Positions in `STATES`, or of what only `unreadable` says.
@@ -199,18 +200,18 @@ impl Live {
 
     /// Tells what a name, as a person writes it, means in this store.
     pub fn resolve(&self, name: &str) -> Match<'_> {
-        self.resolve_hashed(name, self.names.hash(name))
+        self.resolve_hashed(name.as_bytes(), self.names.hash(name))
     }
 
-    /// Resolves many names, in their order, in less time than one after the other.
+    /// Resolves many names, of which the bytes are enough, in their order and in less time than one after the other.
     pub fn resolve_all<'a, T>(
         &'a self,
         named: impl Iterator<Item = T>,
-        name_of: impl Fn(&T) -> &str,
+        name_of: impl Fn(&T) -> &[u8],
         mut then: impl FnMut(T, Match<'a>),
     ) {
         let mut named = named.map(|one| {
-            let hashed = self.names.hash(name_of(&one));
+            let hashed = self.names.hash_bytes(name_of(&one));
             (one, hashed)
         });
         let mut block = Vec::with_capacity(TOGETHER);
@@ -230,22 +231,26 @@ impl Live {
     /// Looks at whatever the look-up of these names will need. Nothing comes of it but that everything lies near then.
     fn fetch(&self, names: impl Iterator<Item = Hashed> + Clone) {
         self.names.fetch(names.clone());
-        let mut ends = [(0, 0); TOGETHER];
-        for (place, name) in ends.iter_mut().zip(names) {
+        let mut places = [(0, 0); TOGETHER];
+        let mut states = 0;
+        for (place, name) in places.iter_mut().zip(names) {
             if let Some(position) = self.names.guess(name) {
-                let number = self.range(position).0;
-                *place = (number.checked_sub(1).map_or(0, |before| self.ends[before]), self.ends[number]);
+                let name = self.place(self.range(position).0);
+                *place = (name.start, name.end);
+                states |= self.states[position as usize];
             }
         }
+        black_box(states);
         let byte = |at: usize| self.text.as_bytes().get(at).copied().unwrap_or_default();
-        black_box(ends.iter().fold(0, |all, (start, end)| all | byte(*start) | byte(*end)));
+        black_box(places.iter().fold(0, |all, (start, end)| all | byte(*start) | byte(*end)));
     }
 
-    fn resolve_hashed(&self, name: &str, hashed: Hashed) -> Match<'_> {
+    fn resolve_hashed(&self, name: &[u8], hashed: Hashed) -> Match<'_> {
         let mut first = None;
         let mut others = Vec::new();
         self.names.find(hashed, |position| {
-            if self.names_of(position).any(|own| same(own, name)) && first != Some(position) {
+            let (from, to) = self.range(position);
+            if (from..to).any(|own| same_bytes(self.bytes(own), name)) && first != Some(position) {
                 match first {
                     None => first = Some(position),
                     Some(_) => others.push(position),
@@ -349,8 +354,17 @@ impl Live {
     }
 
     fn text(&self, number: usize) -> &str {
-        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.text[start..self.ends[number]]
+        &self.text[self.place(number)]
+    }
+
+    fn bytes(&self, number: usize) -> &[u8] {
+        &self.text.as_bytes()[self.place(number)]
+    }
+
+    /// Returns where a name stands in the text.
+    fn place(&self, number: usize) -> Range<usize> {
+        let end = |number: usize| self.ends[number] as usize;
+        number.checked_sub(1).map_or(0, end)..end(number)
     }
 
     fn sorted(&self) -> Box<[u32]> {

@@ -4,6 +4,7 @@
 //! the text of a name that is not meant is rare. Which slot a name gets depends on a seed that nobody knows: names
 //! come from files that other people write, and they could else be chosen to meet in one place.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::hint::black_box;
 
@@ -35,17 +36,30 @@ impl Index {
     pub fn for_names(count: usize) -> Self {
         assert!(count < 1 << 31, "a position has 31 bits");
         let slots = (count * 2).next_power_of_two().max(2);
+        let mut empty: Box<[u32]> = vec![0; slots].into();
+        // The system hands out pages when they are looked at, and again, with a word to all processors, when they are then
+        // written to. Written to at once, they are handed out once.
+        empty.fill(black_box(0));
         let positions = u32::MAX >> (u32::try_from(count).unwrap_or(u32::MAX) | 1).leading_zeros();
-        Self { seed: RandomState::new().hash_one(count), slots: vec![0; slots].into(), positions }
+        Self { seed: RandomState::new().hash_one(count), slots: empty, positions }
     }
 
     /// Prepares to look for a name.
     pub fn hash(&self, name: &str) -> Hashed {
-        Hashed(if name.is_ascii() {
-            hash(self.seed, name.as_bytes())
-        } else {
-            hash(self.seed, folded(name).as_bytes())
-        })
+        self.hash_bytes(name.as_bytes())
+    }
+
+    /// Prepares to look for a name of which only the bytes are at hand: to prove a million times that they are a text
+    /// takes longer than anything else that is done with them.
+    pub fn hash_bytes(&self, name: &[u8]) -> Hashed {
+        if name.is_ascii() {
+            return Hashed(hash(self.seed, name));
+        }
+        let folded = std::str::from_utf8(name).map_or(Cow::Borrowed(name), |name| match folded(name) {
+            Cow::Borrowed(name) => Cow::Borrowed(name.as_bytes()),
+            Cow::Owned(name) => Cow::Owned(name.into_bytes()),
+        });
+        Hashed(hash(self.seed, &folded))
     }
 
     /// Looks at where several names begin, so that their parts of the table are fetched together before any of them is
@@ -109,14 +123,30 @@ const HIGH: u64 = 0x80 * ONES;
 fn hash(seed: u64, name: &[u8]) -> u64 {
     /// An odd number with as many ones as zeros, in no order.
     const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    // Nobody knows it, so nobody can choose words that make a product zero.
+    let key = MIX ^ seed.rotate_left(32);
+    let word = |bytes: [u8; 8]| lower(u64::from_le_bytes(bytes));
     let mut state = seed ^ (name.len() as u64).wrapping_mul(MIX);
-    let (words, rest) = name.as_chunks::<8>();
-    for word in words {
-        state = fold_product(state ^ lower(u64::from_le_bytes(*word)), MIX ^ seed.rotate_left(32));
+    let mut step = |[first, second]: [[u8; 8]; 2]| {
+        state = fold_product(state ^ word(first), key ^ word(second));
+    };
+    let (pairs, rest) = name.as_chunks::<16>();
+    for pair in pairs {
+        step(halves(*pair));
     }
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    fold_product(state ^ lower(u64::from_le_bytes(last)), MIX)
+    // What is left of a long name is taken together with some of what was before it.
+    let last = name.last_chunk::<16>().copied().unwrap_or_else(|| {
+        let mut last = [0; 16];
+        last[..rest.len()].copy_from_slice(rest);
+        last
+    });
+    step(halves(last));
+    fold_product(state, MIX)
+}
+
+fn halves(pair: [u8; 16]) -> [[u8; 8]; 2] {
+    let (first, second) = pair.split_at(8);
+    [first.try_into().unwrap_or_default(), second.try_into().unwrap_or_default()]
 }
 
 /// Makes eight bytes lower case at once, unless they are no ASCII: then they are folded already.

@@ -344,18 +344,43 @@ pub fn unlisted<'l>(
     now: Now,
 ) -> Vec<AccountRef<'l>> {
     let scope = resolve::Scope::new(policy, live);
-    let resolved = resolve::resolve(desired, live, memory, &scope, policy, now);
+    let sight = resolve::Sight::new(desired, live, memory, &scope, policy, now);
+    let resolved = resolve::resolve(sight, now, &in_turn);
     let mut accounts = diff::not_named(desired, live, memory, policy, &scope, &resolved, now);
     accounts.sort_by_key(|account| !diff::may_have_pop3(*account));
     accounts
+}
+
+/// Does two pieces of work, one after the other or at once.
+pub type Both<'b> = &'b (dyn Fn(Work<'_>, Work<'_>) + Sync);
+
+/// A piece of work that can be done on any thread.
+pub type Work<'w> = &'w mut (dyn FnMut() + Send);
+
+fn in_turn(one: Work<'_>, other: Work<'_>) {
+    one();
+    other();
 }
 
 /// Plans: what would have to be written so that live state is as desired, and whether that may be done.
 ///
 /// The result depends on nothing but the arguments.
 pub fn plan(desired: &Desired, live: &Live, memory: &Memory, policy: &Policy, now: Now) -> Plan {
+    plan_with(&in_turn, desired, live, memory, policy, now)
+}
+
+/// Plans like [`plan()`], with somebody who can do two pieces of work at once.
+pub fn plan_with(
+    both: Both<'_>,
+    desired: &Desired,
+    live: &Live,
+    memory: &Memory,
+    policy: &Policy,
+    now: Now,
+) -> Plan {
     let scope = resolve::Scope::new(policy, live);
-    let resolved = resolve::resolve(desired, live, memory, &scope, policy, now);
+    let sight = resolve::Sight::new(desired, live, memory, &scope, policy, now);
+    let resolved = resolve::resolve(sight, now, both);
     conclude(desired, live, memory, policy, &scope, resolved, now)
 }
 

@@ -1,18 +1,24 @@
 //! What the names of a desired state mean in a store, and which entries are blocked because that is not clear.
 
+mod part;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::civil::Date;
-
 use super::memory::Memory;
-use super::policy::{Missing, Policy};
+use super::policy::Policy;
 use super::untouched::{Looked, Untouched};
-use super::{Blocked, BlockedBecause, PlanId};
+use super::{Blocked, BlockedBecause, Both, PlanId};
 use crate::desired::{Desired, EntryRef};
 use crate::diagnostic::{Diagnostic, Severity, codes};
-use crate::model::{AccountId, AccountRef, AccountSet, Live, Match, Now};
-use crate::name::{self, Glob, fold, folded};
+use crate::model::{AccountId, AccountRef, AccountSet, Live, Now};
+use crate::name::{self, Glob, fold};
+use part::{Meaning, Part};
+
+pub(super) use part::Sight;
+
+/// How often the entries are split in two: for four processors, and no more threads than are begun in no time.
+const SPLITS: u32 = 2;
 
 /// Which accounts the policy takes out of popgate's hands.
 pub(super) struct Scope<'a> {
@@ -106,30 +112,6 @@ pub(super) struct Resolved<'a> {
     pub(super) bind: Vec<(String, AccountId)>,
 }
 
-/// The position of the one account that an entry means, if it is to be acted on, and whether there is anything to do.
-/// There is one for every entry, so it is kept small.
-#[derive(Clone, Copy)]
-struct Meaning(u32);
-
-impl Meaning {
-    const NONE: Self = Self(u32::MAX);
-    /// Set where the account is as the entry wants it. Positions have 31 bits.
-    const AS_WANTED: u32 = 1 << 31;
-
-    fn new(entry: EntryRef<'_>, account: AccountRef<'_>, today: Date) -> Self {
-        let as_wanted = if account.state.is(entry.access_on(today)) { Self::AS_WANTED } else { 0 };
-        Self(account.position() | as_wanted)
-    }
-
-    fn account(self, live: &Live) -> Option<AccountRef<'_>> {
-        (self.0 != Self::NONE.0).then(|| live.at(self.0 & !Self::AS_WANTED))
-    }
-
-    fn is_as_wanted(self) -> bool {
-        self.0 != Self::NONE.0 && self.0 & Self::AS_WANTED != 0
-    }
-}
-
 impl<'a> Resolved<'a> {
     /// Counts the entries whose one account is as they want it.
     pub(super) fn unchanged(&self) -> u64 {
@@ -165,79 +147,40 @@ impl<'a> Resolved<'a> {
     }
 }
 
-/// Finds out what every entry means.
-pub(super) fn resolve<'a>(
-    desired: &'a Desired,
-    live: &'a Live,
-    memory: &Memory,
-    scope: &Scope<'_>,
-    policy: &Policy,
-    now: Now,
-) -> Resolved<'a> {
-    resolve_some(desired, live, memory, scope, policy, now, &Looked::All, Untouched::nobody(live))
+/// Finds out what every entry means. Looking a million names up is most of the work of a plan, so it is done in parts,
+/// with `both`.
+pub(super) fn resolve<'a>(sight: Sight<'a, '_>, now: Now, both: Both<'_>) -> Resolved<'a> {
+    resolve_some(sight, now, both, &Looked::All, Untouched::nobody(sight.live))
 }
 
 /// Finds out what some entries mean, where the others are known to mean an account each that is as they want it.
-#[expect(clippy::too_many_arguments, reason = "six say what is planned, two how much of it")]
 pub(super) fn resolve_some<'a>(
-    desired: &'a Desired,
-    live: &'a Live,
-    memory: &Memory,
-    scope: &Scope<'_>,
-    policy: &Policy,
+    sight: Sight<'a, '_>,
     now: Now,
+    both: Both<'_>,
     looked: &Looked,
     untouched: Untouched,
 ) -> Resolved<'a> {
-    let today = policy.timezone.to_datetime(now.wall).date();
-    let (mut once, mut twice) = (untouched.accounts().clone(), AccountSet::of(live));
+    let Sight { desired, live, memory, scope, policy, .. } = sight;
+    let mut meanings = vec![Meaning::NONE; looked.count(desired)];
+    let Part { missing, blocked, bind, unclear, mut named, once, mut twice } =
+        Part::split(sight, looked, 0, &mut meanings, both, SPLITS);
+    let again = once.shared(untouched.accounts());
+    twice.add(&again);
+    named.add(untouched.accounts());
     let mut resolved = Resolved {
         desired,
         live,
-        meanings: Vec::with_capacity(looked.count(desired)),
+        meanings,
         looked: looked.clone(),
         learnt: BTreeSet::new(),
-        missing: Vec::new(),
-        blocked: Vec::new(),
-        named: once.clone(),
-        bind: Vec::new(),
+        missing,
+        blocked,
+        named,
+        bind,
         untouched,
-        clashes: false,
+        clashes: !again.is_empty(),
     };
-    // Entries that need a second look, once it is known what all the others mean.
-    let mut unclear = Vec::new();
-    let look = |entry: EntryRef<'a>, means: Match<'a>| {
-        let mut meaning = Meaning::NONE;
-        match means {
-            Match::None => resolved.missing(entry, memory, policy),
-            Match::One(account) => {
-                meaning = Meaning::new(entry, account, today);
-                resolved.named.insert(account);
-                if !once.insert(account) {
-                    twice.insert(account);
-                    resolved.clashes |= resolved.untouched.accounts().contains(account);
-                }
-                if scope.are_out.contains(account) || !is_plain(entry, account, memory) {
-                    unclear.push((resolved.meanings.len(), entry));
-                }
-            }
-            Match::Many(candidates) => {
-                for account in &candidates {
-                    resolved.named.insert(*account);
-                }
-                let shown = candidates
-                    .iter()
-                    .map(|account| (account.account_id(), account.name.to_owned()))
-                    .collect();
-                resolved.block(entry, BlockedBecause::Ambiguous(shown));
-            }
-        }
-        resolved.meanings.push(meaning);
-    };
-    match looked {
-        Looked::All => live.resolve_all(desired.as_written(), |entry| entry.name, look),
-        Looked::Only(_) => live.resolve_all(looked.entries(desired), |entry| entry.name, look),
-    }
     let doubled = resolved.doubled(&twice);
     for (number, entry) in doubled.values().flatten().copied().chain(unclear) {
         let meaning = std::mem::replace(&mut resolved.meanings[number], Meaning::NONE);
@@ -265,27 +208,9 @@ pub(super) fn resolve_some<'a>(
     resolved
 }
 
-/// Tells whether a name is simply the id of its account and never meant another one, so that there is nothing to
-/// remember and nothing to compare.
-fn is_plain(entry: EntryRef<'_>, account: AccountRef<'_>, memory: &Memory) -> bool {
-    name::same(entry.name, account.id)
-        && (memory.bindings.is_empty() || !memory.bindings.contains_key(&*folded(entry.name)))
-}
-
 impl<'a> Resolved<'a> {
     fn block(&mut self, entry: EntryRef<'_>, why: BlockedBecause) {
-        let origin = self.desired.origin(entry);
-        self.blocked.push(Blocked { name: entry.name.to_owned(), origin, why });
-    }
-
-    fn missing(&mut self, entry: EntryRef<'a>, memory: &Memory, policy: &Policy) {
-        // Nobody has the name now. Whoever gets it next must not inherit the entry.
-        if policy.missing == Missing::Report {
-            let folded = fold(entry.name);
-            let meant = unbound(&folded, entry, memory);
-            self.bind.extend(meant.map(|was| (folded, was)));
-        }
-        self.missing.push(entry);
+        self.blocked.push(blocked(self.desired, entry, why));
     }
 
     /// Groups the entries of accounts that have more than one, with their numbers.
@@ -343,6 +268,10 @@ impl<'a> Resolved<'a> {
         }
         None
     }
+}
+
+fn blocked(desired: &Desired, entry: EntryRef<'_>, why: BlockedBecause) -> Blocked {
+    Blocked { name: entry.name.to_owned(), origin: desired.origin(entry), why }
 }
 
 /// Which account a name meant before, if that is not the one it means now anyway.

@@ -11,9 +11,9 @@ use jiff::civil::Date;
 
 use super::memory::Memory;
 use super::policy::Policy;
-use super::resolve::{Resolved, Scope, resolve, resolve_some};
+use super::resolve::{Resolved, Scope, Sight, resolve, resolve_some};
 use super::untouched::{Looked, Untouched};
-use super::{Plan, conclude};
+use super::{Plan, conclude, in_turn};
 use crate::desired::Desired;
 use crate::model::{AccountId, AccountSet, Live, Match, Now};
 
@@ -51,9 +51,10 @@ pub fn plan_again(
         Some(before) => Scope::of(policy, Arc::clone(&before.ignored), Arc::clone(&before.out)),
         None => Scope::new(policy, live),
     };
-    let edited = before.map(|before| before.resolve(desired, live, memory, &scope, policy, now));
+    let sight = Sight::new(desired, live, memory, &scope, policy, now);
+    let edited = before.map(|before| before.resolve(sight, now));
     let resolved = edited.filter(|edited| !edited.clashes());
-    let resolved = resolved.unwrap_or_else(|| resolve(desired, live, memory, &scope, policy, now));
+    let resolved = resolved.unwrap_or_else(|| resolve(sight, now, &in_turn));
     let (untouched, others) = resolved.untouched();
     if others.len() <= MOST {
         let (ignored, out) = scope.sets();
@@ -75,21 +76,14 @@ impl Standing {
     }
 
     /// Looks at what is not untouched, or may be so no longer.
-    fn resolve<'a>(
-        mut self,
-        desired: &'a Desired,
-        live: &'a Live,
-        memory: &Memory,
-        scope: &Scope<'_>,
-        policy: &Policy,
-        now: Now,
-    ) -> Resolved<'a> {
+    fn resolve<'a>(mut self, sight: Sight<'a, '_>, now: Now) -> Resolved<'a> {
+        let Sight { desired, live, .. } = sight;
         let difference = desired.since(&self.desired);
         let gone = difference.gone.iter().cloned().flatten().map(|number| self.desired.at(number));
         let untouched = &mut self.untouched;
         live.resolve_all(
             gone,
-            |entry| entry.name,
+            |entry| entry.name.as_bytes(),
             |_, means| {
                 // An entry that was worth a word means an account that no untouched one means.
                 if let Match::One(account) = means {
@@ -100,6 +94,6 @@ impl Standing {
         let mut numbers = difference.kept(self.others);
         numbers.extend(difference.come.into_iter().flatten());
         numbers.sort_unstable();
-        resolve_some(desired, live, memory, scope, policy, now, &Looked::Only(numbers.into()), self.untouched)
+        resolve_some(sight, now, &in_turn, &Looked::Only(numbers.into()), self.untouched)
     }
 }

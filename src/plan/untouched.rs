@@ -1,6 +1,8 @@
 //! Entries that need not be looked at: what they mean is known, and nothing has happened to it.
 
-use crate::desired::{Desired, EntryRef};
+use std::ops::Range;
+
+use crate::desired::{Brief, Desired, EntryRef};
 use crate::model::{AccountRef, AccountSet, Live};
 
 /// Entries each of which means one account that no other entry means, that is as the entry wants it and that is in
@@ -58,6 +60,21 @@ impl Looked {
             Self::All => u32::try_from(position).unwrap_or(u32::MAX),
             Self::Only(numbers) => numbers[position],
         }
+    }
+
+    /// Iterates over what the entries at some positions say at the least.
+    pub(super) fn brief<'d>(
+        &self,
+        desired: &'d Desired,
+        positions: Range<usize>,
+    ) -> impl Iterator<Item = Brief<'d>> {
+        let (all, only) = match self {
+            Self::All => (Some(desired.brief(positions)), None),
+            Self::Only(numbers) => {
+                (None, Some(numbers[positions].iter().map(|number| desired.at(*number).brief())))
+            }
+        };
+        all.into_iter().flatten().chain(only.into_iter().flatten())
     }
 
     pub(super) fn entries<'d>(&self, desired: &'d Desired) -> impl Iterator<Item = EntryRef<'d>> {

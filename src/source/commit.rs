@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use super::repository::Repository;
 use super::tree::Stat;
@@ -71,7 +71,7 @@ pub(super) fn ask(
         Some(Some(commit)) => {
             let same_index = index.is_some() && known.is_some_and(|known| known.index == index);
             let same = unmoved && same_index && index.as_ref().is_some_and(&settled);
-            Some(if same { commit } else { Commit { dirty: is_dirty(&real), ..commit } })
+            Some(if same { commit } else { Commit { dirty: is_dirty(ask_changes(&real)), ..commit } })
         }
         Some(None) => None,
     };
@@ -85,23 +85,39 @@ pub(super) fn ask(
 /// It takes no lock in the repository and runs none of its hooks.
 pub fn commit_of(dir: &Path) -> Option<Commit> {
     let real = dir.canonicalize().ok()?;
-    let Some(text) = git(&real, &describe("HEAD")) else { return named(&real) };
-    git(&real, &["rev-parse", "--verify", "--quiet", "HEAD:./"])?;
-    Some(Commit { dirty: is_dirty(&real), ..described(&text)? })
+    if Repository::around(&real).is_none() {
+        return named(&real);
+    }
+    // Both at once: to begin a git takes longer than what it does.
+    let changes = ask_changes(&real);
+    let described_with_directory =
+        begin(&real, &[&describe("HEAD")[..], &["HEAD:./"]].concat()).and_then(answer);
+    let Some(text) = described_with_directory else {
+        if let Some(git) = changes {
+            give_up(git);
+        }
+        // A git that knows the commit does not find the directory in it.
+        return if begin(&real, &describe("HEAD")).and_then(answer).is_some() { None } else { named(&real) };
+    };
+    Some(Commit { dirty: is_dirty(changes), ..described(text.lines().next()?)? })
 }
 
-fn is_dirty(real: &Path) -> bool {
+/// Asks which YAML files differ from the commit.
+fn ask_changes(real: &Path) -> Option<Child> {
     // Only what `read` would read: neither an editor's backup nor a name that starts with a dot counts.
     let yaml = [":(glob)**/*.yaml", ":(glob)**/*.yml", ":(exclude,glob)**/.*", ":(exclude,glob)**/.*/**"];
     let status = ["status", "--porcelain", "--untracked-files=all", "--ignored", "--"];
-    let changes = git(real, &[&status[..], &yaml].concat());
-    changes.is_none_or(|changes| !changes.is_empty())
+    begin(real, &[&status[..], &yaml].concat())
+}
+
+fn is_dirty(changes: Option<Child>) -> bool {
+    changes.and_then(answer).is_none_or(|changes| !changes.is_empty())
 }
 
 /// The arguments with which git says what [`described`] understands.
 pub(super) fn describe(revision: &str) -> [&str; 7] {
     let format = "--format=%H%x00%an <%ae>%x00%s";
-    ["log", "-1", "--no-show-signature", "--no-color", "--encoding=UTF-8", format, revision]
+    ["show", "-s", "--no-show-signature", "--no-color", "--encoding=UTF-8", format, revision]
 }
 
 /// Reads what git says of a commit.
@@ -111,18 +127,30 @@ pub(super) fn described(text: &str) -> Option<Commit> {
     Some(Commit { id, subject, author, dirty: false })
 }
 
-/// Runs git; `None` if it is not there or fails.
-fn git(dir: &Path, arguments: &[&str]) -> Option<String> {
+/// Begins to run git; `None` if it is not there.
+fn begin(dir: &Path, arguments: &[&str]) -> Option<Child> {
     let mut command = Command::new("git");
     command.arg("-C").arg(dir).args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
-    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     // `status` would otherwise lock the index, which we take for somebody at work.
     command.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
     for name in MISLEADING {
         command.env_remove(name);
     }
-    let output = command.output().ok()?;
+    command.spawn().ok()
+}
+
+/// Waits for what git says; `None` if it fails.
+fn answer(git: Child) -> Option<String> {
+    let output = git.wait_with_output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Does not want to know any more.
+fn give_up(mut git: Child) {
+    // Fails only for one that has ended.
+    drop(git.kill());
+    drop(git.wait());
 }
 
 fn named(real: &Path) -> Option<Commit> {

@@ -131,6 +131,12 @@ fn read_while(
     Ok((Reading { files, skipped, real_path, signature }, looked))
 }
 
+/// Returns the paths of the files that [`read`] passes over, sorted and fit to be shown; none of a directory that
+/// cannot be read.
+pub fn skipped(dir: &Path) -> Vec<String> {
+    walk(dir).map(|tree| tree.skipped).unwrap_or_default()
+}
+
 /// Looks at a directory without reading any file. Equal to that of a [`Reading`], it hints that reading again
 /// would give the same.
 ///

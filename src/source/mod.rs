@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use commit::{Commit, commit_of};
-pub use directory::{ReadProblem, Reading, read, read_since, signature};
+pub use directory::{ReadProblem, Reading, read, read_since, signature, skipped};
 pub use since::{Changes, Seen};
 pub use tree::Signature;
 pub use watch::{Watch, WatchError, watch};

@@ -1,5 +1,6 @@
 //! Putting a live state together, row by row, without keeping anything of a row but its text.
 
+use std::str::Utf8Error;
 use std::sync::OnceLock;
 
 use super::{DuplicateAccount, Live, byte_of};
@@ -9,8 +10,9 @@ use crate::name::{Hashed, Index, TOGETHER, same};
 /// Takes accounts one after the other, as a store lists them.
 #[derive(Debug)]
 pub struct LiveBuilder {
-    text: String,
-    ends: Vec<usize>,
+    /// Only texts, one after the other.
+    text: Vec<u8>,
+    ends: Vec<u32>,
     firsts: Vec<u32>,
     states: Vec<u8>,
     unreadable: Vec<(u32, State)>,
@@ -20,7 +22,7 @@ pub struct LiveBuilder {
 impl Default for LiveBuilder {
     fn default() -> Self {
         Self {
-            text: String::new(),
+            text: Vec::new(),
             ends: Vec::new(),
             firsts: Vec::new(),
             states: Vec::new(),
@@ -40,7 +42,7 @@ impl LiveBuilder {
     /// Takes one account: its canonical id, the name that a person recognises, its other names, its state.
     ///
     /// # Panics
-    /// When there are more than a `u32` can count.
+    /// When there are more, or more bytes of names, than a `u32` can count.
     pub fn push<'n>(
         &mut self,
         id: &str,
@@ -48,15 +50,46 @@ impl LiveBuilder {
         aliases: impl IntoIterator<Item = &'n str>,
         state: State,
     ) {
-        let position = number(self.states.len());
+        let first = self.begin(id.as_bytes());
+        let mut aliases = aliases.into_iter().peekable();
+        if name != id || aliases.peek().is_some() {
+            self.name(name.as_bytes());
+        }
+        aliases.for_each(|alias| self.name(alias.as_bytes()));
+        self.end(first, state);
+    }
+
+    /// Takes one account that has no name but its id, of which the bytes are at hand.
+    ///
+    /// # Errors
+    /// If these are not a text. Nothing is taken then.
+    ///
+    /// # Panics
+    /// Like [`LiveBuilder::push`].
+    pub fn push_bytes(&mut self, id: &[u8], state: State) -> Result<(), Utf8Error> {
+        if !id.is_ascii() {
+            std::str::from_utf8(id)?;
+        }
+        let first = self.begin(id);
+        self.end(first, state);
+        Ok(())
+    }
+
+    /// Takes the id of an account, and returns the number of its first name.
+    fn begin(&mut self, id: &[u8]) -> u32 {
         self.in_order = self.in_order && self.last_id().is_none_or(|last| last < id);
         let first = number(self.ends.len());
         self.name(id);
-        let mut aliases = aliases.into_iter().peekable();
-        if name != id || aliases.peek().is_some() {
-            self.name(name);
-        }
-        aliases.for_each(|alias| self.name(alias));
+        first
+    }
+
+    fn name(&mut self, name: &[u8]) {
+        self.text.extend_from_slice(name);
+        self.ends.push(number(self.text.len()));
+    }
+
+    fn end(&mut self, first: u32, state: State) {
+        let position = number(self.states.len());
         // As long as every account has one name, its number is the account's.
         if self.firsts.is_empty() && self.ends.len() > self.states.len() + 1 {
             self.firsts = (0..position).collect();
@@ -70,23 +103,21 @@ impl LiveBuilder {
         }
     }
 
-    fn name(&mut self, name: &str) {
-        self.text.push_str(name);
-        self.ends.push(self.text.len());
-    }
-
     /// Returns the id that was pushed last.
-    fn last_id(&self) -> Option<&str> {
+    fn last_id(&self) -> Option<&[u8]> {
         let last = self.states.len().checked_sub(1)?;
         let first = self.firsts.get(last).map_or(last, |first| *first as usize);
-        let start = first.checked_sub(1).map_or(0, |before| self.ends[before]);
-        Some(&self.text[start..self.ends[first]])
+        let end = |number: usize| self.ends[number] as usize;
+        Some(&self.text[first.checked_sub(1).map_or(0, end)..end(first)])
     }
 
     /// Indexes the names.
     ///
     /// # Errors
     /// [`DuplicateAccount`] when two accounts have the same id.
+    ///
+    /// # Panics
+    /// Never: only texts were taken.
     pub fn finish(self) -> Result<Live, DuplicateAccount> {
         let mut tally = [0; 5];
         for byte in &self.states {
@@ -94,7 +125,7 @@ impl LiveBuilder {
         }
         let mut live = Live {
             names: Index::for_names(self.ends.len()),
-            text: self.text.into(),
+            text: String::from_utf8(self.text).expect("only texts were taken").into(),
             ends: self.ends.into(),
             firsts: self.firsts.into(),
             states: self.states,
@@ -108,7 +139,7 @@ impl LiveBuilder {
         let mut hashed = Vec::with_capacity(TOGETHER);
         for first in (0..live.count()).step_by(TOGETHER) {
             let block = first..live.count().min(first.saturating_add(number(TOGETHER)));
-            hashed.extend(block.clone().map(|position| names.hash(live.id(position))));
+            hashed.extend(block.clone().map(|position| names.hash_bytes(live.bytes(live.range(position).0))));
             names.fetch(hashed.iter().copied());
             for (position, id) in block.zip(hashed.drain(..)) {
                 live.index(&mut names, position, id)?;
@@ -122,10 +153,10 @@ impl LiveBuilder {
 impl Live {
     fn index(&self, names: &mut Index, position: u32, hashed: Hashed) -> Result<(), DuplicateAccount> {
         let (first, last) = self.range(position);
-        let id = self.text(first);
+        let id = self.bytes(first);
         // Ids compare byte by byte, names do not.
-        if names.insert(hashed, position, |before| self.id(before) == id).is_some() {
-            return Err(DuplicateAccount(AccountId::new(id)));
+        if names.insert(hashed, position, |before| self.bytes(self.range(before).0) == id).is_some() {
+            return Err(DuplicateAccount(AccountId::new(self.text(first))));
         }
         for at in first + 1..last {
             let name = self.text(at);
@@ -138,5 +169,5 @@ impl Live {
 }
 
 fn number(count: usize) -> u32 {
-    u32::try_from(count).expect("no store has four thousand million names")
+    u32::try_from(count).expect("no store has four thousand million names, nor bytes of names")
 }

@@ -32,6 +32,21 @@ impl AccountSet {
         before & bit != 0
     }
 
+    /// Adds all accounts of another set, of the same [`Live`].
+    pub fn add(&mut self, other: &Self) {
+        if !other.empty {
+            self.empty = false;
+            self.bits.iter_mut().zip(&other.bits).for_each(|(own, other)| *own |= other);
+        }
+    }
+
+    /// Returns the accounts that are in both sets, of the same [`Live`].
+    #[must_use]
+    pub fn shared(&self, other: &Self) -> Self {
+        let bits: Box<[u64]> = self.bits.iter().zip(&other.bits).map(|(own, other)| own & other).collect();
+        Self { empty: bits.iter().all(|word| *word == 0), bits }
+    }
+
     /// Tells whether an account of the same [`Live`] is in the set.
     pub fn contains(&self, account: AccountRef<'_>) -> bool {
         let (word, bit) = place(account);

@@ -39,6 +39,11 @@ pub(super) fn account<'a>(
     cell: impl Fn(usize) -> Cell<'a>,
     accounts: &mut LiveBuilder,
 ) -> Result<(), Nameless> {
+    if let (Cell::Text(key), None, []) = (cell(0), &table.name, &*table.aliases) {
+        let state = state(table, (1..=table.columns.len()).map(&cell));
+        let nameless = |_| Nameless { column: table.key.clone(), holds: cell(0).to_string() };
+        return accounts.push_bytes(key, state).map_err(nameless);
+    }
     let Some(key) = name(&table.key, cell(0))? else {
         return Err(Nameless { column: table.key.clone(), holds: "NULL".to_owned() });
     };
