@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::ahead::Ahead;
 use super::clock::Clock;
 use super::crash;
 use super::fetch::Fetching;
@@ -90,6 +91,7 @@ pub async fn drive(
         tasks: JoinSet::new(),
         replies: BTreeMap::new(),
         keeping: Keeping::default(),
+        ahead: Ahead::default(),
         synced: Vec::new(),
         tickets: 0,
         broken: Arc::default(),
@@ -175,6 +177,8 @@ struct Driver {
     inputs: mpsc::UnboundedSender<Input>,
     tasks: JoinSet<()>,
     replies: BTreeMap<Ticket, oneshot::Sender<Result<String, String>>>,
+    /// Stores that are read while the files are.
+    ahead: Ahead,
     keeping: Keeping,
     /// Hear when the desired states that were kept since the last synced record are on disk.
     synced: Vec<Heard>,
@@ -258,7 +262,7 @@ impl Driver {
                     Answer::Decided(decision.unwrap_or(Decision::Decline))
                 });
             }
-            Effect::ReadDesired { ticket, target } => {
+            Effect::ReadDesired { ticket, target, ahead } => {
                 if let Some(watch) = self.watches.get_mut(&target)
                     && let Err(error) = watch.renew()
                 {
@@ -267,6 +271,14 @@ impl Driver {
                 let Some(source) = self.world.targets.get(&target).map(|io| io.source.clone()) else {
                     return;
                 };
+                self.ahead.forget(&target);
+                // Not while something is fetched: that may take long.
+                if ahead
+                    && source.remote().is_none()
+                    && let Some(io) = self.world.targets.get(&target)
+                {
+                    self.ahead.begin(&target, io.store.reader());
+                }
                 let first = self.fetches.get(&target).map(Fetching::first);
                 let (parsing, is_daemon) = (Arc::clone(&self.world.parsing), hooks.watch);
                 self.answer(ticket, async move {
@@ -299,12 +311,16 @@ impl Driver {
                 let Some(reader) = self.world.targets.get(&target).map(|io| io.store.reader()) else {
                     return;
                 };
-                self.answer(ticket, async move {
-                    Answer::Live(read_live(&*reader, desired.as_ref(), *known).await)
-                });
+                match self.ahead.take(&target) {
+                    Some(read) => self.answer(ticket, async move { Answer::Live(read.await) }),
+                    None => self.answer(ticket, async move {
+                        Answer::Live(read_live(&*reader, desired.as_ref(), *known).await)
+                    }),
+                }
             }
             Effect::Append { ticket, at, records, sync } => self.append(ticket, at, records, sync),
             Effect::Write { ticket, target, chunk } => {
+                self.ahead.forget(&target);
                 let writer = match self.world.targets.get(&target).map(|io| io.store.clone()) {
                     Some(Store::Write(writer)) => writer,
                     // There is no way to write through a reader; nothing was sent.

@@ -1,6 +1,7 @@
 //! The driver: turns the engine's effects into tasks and their results into inputs. The only part that reads
 //! clocks, catches signals and holds stores and services.
 
+mod ahead;
 pub mod clock;
 pub mod crash;
 mod driver;

@@ -22,6 +22,8 @@ pub enum Effect {
         ticket: Ticket,
         /// Whose.
         target: String,
+        /// Whether the store is going to be read next, whatever the files say.
+        ahead: bool,
     },
     /// Keep a desired state, so that it can stay in force. Answered once it is written; it is on disk before any record
     /// that is appended and synced after that.

@@ -172,6 +172,18 @@ impl Target {
         .min()
     }
 
+    /// There is no state in force, perhaps not any more: nothing that a state wanted is due before the next look.
+    pub(super) fn nothing_in_force(&mut self, next: Duration) {
+        self.next_refresh = Some(next);
+        (self.next_expiry, self.next_window, self.store) = (None, None, None);
+        self.retries.clear();
+    }
+
+    /// Tells whether the store is to be read now, whatever the files say.
+    pub(super) fn needs_live(&self, now: Now) -> bool {
+        self.forced || self.plan.is_none() || self.live_due(now).is_some_and(|due| due <= now.mono)
+    }
+
     /// Tells whether an account may be written in this turn.
     pub(super) fn may_write(&self, account: &AccountId, now: Now) -> bool {
         !self.parked.contains_key(account)

@@ -53,9 +53,10 @@ impl Engine {
         target.looking();
         target.next_resync = Some(now.mono + resync);
         target.turns += 1;
+        let ahead = target.needs_live(now);
         let target = name.to_owned();
         self.emit(
-            |ticket| Effect::ReadDesired { ticket, target: target.clone() },
+            |ticket| Effect::ReadDesired { ticket, target, ahead },
             Activity::Turn(name.to_owned(), Step::Desired),
         );
     }
@@ -165,6 +166,9 @@ impl Engine {
                 target.moving = Some((since, what.clone()));
                 target.hint(now);
                 let in_force = target.good.is_some();
+                if !in_force {
+                    target.nothing_in_force(now.mono + watch.quiet);
+                }
                 if ends || !in_force {
                     target.forced = false;
                     target.next_refresh = target.next_refresh.map(|due| due.max(now.mono + watch.quiet));
@@ -195,7 +199,7 @@ impl Engine {
                     self.end_turn(name);
                     if let Some(target) = self.targets.get_mut(name) {
                         // Without any state in force there is nothing to read the store for.
-                        target.next_refresh = Some(now.mono + watch.resync);
+                        target.nothing_in_force(now.mono + watch.resync);
                     }
                     if let (true, Some(target)) = (ends, self.targets.get_mut(name)) {
                         target.finished = true;
@@ -218,7 +222,7 @@ impl Engine {
             target.parked.clear();
         }
         let due = target.live_due(now).is_some_and(|due| due <= now.mono);
-        if fresh || due || target.forced || target.plan.is_none() {
+        if fresh || target.needs_live(now) {
             self.look_at_store(name, due, now);
         } else {
             self.finish_turn(&name, now);

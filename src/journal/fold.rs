@@ -285,7 +285,8 @@ impl Ledger {
                     debt.attempts = *attempt;
                     debt.arrived = *arrived;
                     // Until its answer stands here, the attempt may have stopped what ran.
-                    debt.halted |= seen.as_ref().is_some_and(|seen| seen.condition == Condition::Running);
+                    let stood = seen.as_ref().is_some_and(|seen| seen.condition == Condition::Stopped);
+                    debt.halted |= !stood;
                     // Any sight after the last write will do, as long as it shows something.
                     if debt.anchor.as_ref().is_none_or(|anchor| anchor.identity.is_none()) && seen.is_some() {
                         debt.anchor.clone_from(seen);

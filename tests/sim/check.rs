@@ -382,14 +382,18 @@ impl Check {
         &mut self,
         instance: &Instance,
         min_interval: Duration,
-        now: Duration,
-        wall: Timestamp,
+        brings_back: bool,
+        (now, wall): (Duration, Timestamp),
     ) -> Result<(), Violation> {
         self.restarts += 1;
         let urged = self.urged;
         let served = self.units.get_mut(instance).expect("every instance is known");
         if !served.owed {
             return broken(4, format!("{instance} is restarted although nothing was written"));
+        }
+        // A crash hid whether popgate or somebody else stopped it; nobody loses a session by its start.
+        if brings_back {
+            return Ok(());
         }
         // A restart too many is better than one that may be lost, once nobody can see any more whether it happened.
         if served.proven.is_some() && !urged && served.blind <= BLIND_LOOKS {

@@ -13,9 +13,10 @@ use popgate::engine::effect::Effect;
 use popgate::engine::event::{Answer, Input, Ticket};
 use popgate::engine::{Engine, Mode, Start};
 use popgate::journal::entry::Record;
-use popgate::model::Now;
+use popgate::model::{Live, Now};
 use popgate::plan::Change;
 use popgate::plan::policy::{Limits, Share};
+use popgate::stores::StoreError;
 
 use crate::bugs::Bug;
 use crate::check::{Check, Violation, broken};
@@ -59,6 +60,8 @@ pub(crate) struct History {
     restless: bool,
     /// A chunk that a lazy store has not taken yet.
     behind: Option<(String, Vec<Change>)>,
+    /// What was read of stores while the files were.
+    ahead: BTreeMap<String, Result<Live, StoreError>>,
     looks: (Duration, usize),
     circles: usize,
     crashes: usize,
@@ -99,6 +102,7 @@ impl History {
             faults: true,
             restless: false,
             behind: None,
+            ahead: BTreeMap::new(),
             looks: (Duration::ZERO, 0),
             circles: 0,
             crashes: 0,
@@ -407,6 +411,7 @@ impl History {
         let mut engine = Engine::new(mode, ledger, starts, now);
         engine.handle(Input::Tick, now);
         self.engine = Some(engine);
+        self.ahead.clear();
         self.say(|| "the process starts".to_owned());
         Ok(())
     }

@@ -256,7 +256,8 @@ fn the_json_has_every_field_under_a_stable_name() {
         guards: vec![("max_disable".to_owned(), 12, 10)],
         ..PlanStatus::default()
     });
-    status.services[0].owed = vec![owed()];
+    let arriving = Some(("2 of its accounts are on their way".to_owned(), at("2026-08-22T10:17:00Z")));
+    status.services[0].owed = vec![OwedStatus { arriving, ..owed() }];
     status.services[0].unready = vec![(instance("ex02", "p"), "no banner".to_owned())];
     let mut out = String::new();
     json(&status, &mut out).unwrap();
@@ -306,6 +307,7 @@ fn the_json_has_every_field_under_a_stable_name() {
                     "accounts": 3,
                     "not_effective": ["bob@x", "kim@x"],
                     "failure": null,
+                    "arriving": { "why": "2 of its accounts are on their way", "until": "2026-08-22T10:17:00Z" },
                 }],
                 "settled": [{
                     "server": "localhost",
@@ -313,6 +315,7 @@ fn the_json_has_every_field_under_a_stable_name() {
                     "at": "2026-08-22T10:03:10Z",
                     "proof": { "kind": "new_identity", "before": "1", "now": "4711" },
                     "message": "it runs anew as 4711",
+                    "unconfirmed": false,
                     "ours": true,
                 }],
                 "unready": [{ "server": "ex02", "service": "p", "why": "no banner" }],

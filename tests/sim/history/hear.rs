@@ -37,7 +37,7 @@ impl History {
 
     pub(super) fn count_proofs(&mut self, records: &[Record]) {
         for record in records {
-            let Record::Settled { proof, unconfirmed, .. } = record else { continue };
+            let Record::Settled { instance, proof, unconfirmed, .. } = record else { continue };
             if *unconfirmed {
                 self.random.saw(Seen::Unconfirmed);
             }
@@ -46,7 +46,12 @@ impl History {
                 Proof::NewIdentity { .. } => Seen::SettledByIdentity,
                 Proof::Younger { .. } => Seen::SettledByAge,
                 Proof::Stopped => Seen::SettledByStop,
-                Proof::Told { .. } => Seen::SettledByPerson,
+                Proof::Told { .. } => {
+                    // Whoever says that it is done answers for the service.
+                    let told = self.units.iter_mut().filter(|unit| unit.instance == *instance);
+                    told.for_each(|unit| unit.left = false);
+                    Seen::SettledByPerson
+                }
             });
         }
     }

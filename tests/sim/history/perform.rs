@@ -51,7 +51,13 @@ impl History {
 
     pub(super) fn perform(&mut self, effect: Effect) -> Result<(), Violation> {
         match effect {
-            Effect::ReadDesired { ticket, target } => {
+            Effect::ReadDesired { ticket, target, ahead } => {
+                self.ahead.remove(&target);
+                if ahead && self.random.chance(500) {
+                    self.random.saw(Seen::ReadAhead);
+                    let live = self.ask_store(&target);
+                    self.ahead.insert(target.clone(), live);
+                }
                 let read = self.read_desired(&target);
                 self.answer(ticket, Duration::ZERO, Answer::Desired(read));
             }
@@ -61,7 +67,11 @@ impl History {
                 self.answer(ticket, Duration::ZERO, Answer::Kept(kept));
             }
             Effect::ReadLive { ticket, target, .. } => {
-                let live = self.read_live(&target);
+                let live = match self.ahead.remove(&target) {
+                    Some(live) => live,
+                    None => self.ask_store(&target),
+                };
+                let live = self.show_live(&target, live);
                 self.answer(ticket, Duration::ZERO, Answer::Live(live));
             }
             Effect::Append { ticket, at, records, sync } => {
@@ -69,6 +79,7 @@ impl History {
                 self.answer(ticket, Duration::ZERO, Answer::Appended(appended));
             }
             Effect::Write { ticket, target, chunk } => {
+                self.ahead.remove(&target);
                 let outcomes = self.write(&target, chunk)?;
                 self.answer(ticket, Duration::ZERO, Answer::Written(outcomes));
             }
@@ -102,13 +113,13 @@ impl History {
                 let counted = self.count_absent(&target, &written);
                 self.answer(ticket, Duration::ZERO, Answer::Arrival(counted));
             }
-            Effect::Restart { ticket, instance, .. } => {
+            Effect::Restart { ticket, instance, halted, .. } => {
                 let interval = self.targets.values().next().expect("one").policy.restart.min_interval;
                 let (now, wall, faults) = (self.now, self.settled_wall(), self.faults);
                 self.random.saw(Seen::Restarted);
-                self.check.restart(&instance, interval, now, wall)?;
                 let unit = self.units.iter_mut().find(|unit| unit.instance == instance);
                 let unit = unit.expect("every instance is known");
+                self.check.restart(&instance, interval, halted && !unit.running, (now, wall))?;
                 let attempt = unit.restart(now, self.check.seen, faults, &mut self.random);
                 self.check.restarted(&instance, attempt.answer.is_ok(), attempt.happened, (now, wall));
                 self.say(|| format!("RESTART of {instance}: {} {:?}", attempt.happened, attempt.answer));
@@ -153,13 +164,22 @@ impl History {
         }
     }
 
-    fn read_live(&mut self, target: &str) -> Result<Live, popgate::stores::StoreError> {
+    fn ask_store(&mut self, target: &str) -> Result<Live, popgate::stores::StoreError> {
         let faults = self.faults;
-        let store = &self.targets[target].store;
-        let live = store.read(faults, &mut self.random).map(|live| {
+        let world = &self.targets[target];
+        world.store.read(faults, &mut self.random).map(|live| {
             let servers = || Servers { by_domain: [("x".to_owned(), "dc".to_owned())].into() };
-            if self.targets[target].replication.is_some() { live.answered_by(servers()) } else { live }
-        });
+            if world.replication.is_some() { live.answered_by(servers()) } else { live }
+        })
+    }
+
+    /// What a store answered reaches the engine, if no deliberate bug makes something else of it.
+    fn show_live(
+        &mut self,
+        target: &str,
+        live: Result<Live, popgate::stores::StoreError>,
+    ) -> Result<Live, popgate::stores::StoreError> {
+        let store = &self.targets[target].store;
         self.check.read(target, live.as_ref().ok());
         if self.restless
             && let Ok(live) = &live

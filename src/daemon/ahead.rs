@@ -1,0 +1,47 @@
+//! Reading a store while the files are read, when both are going to be needed: a million rows and a million lines take
+//! their time, and two processors can do it at once.
+//!
+//! Only stores of which everything is read whatever the files say. What was read ahead is some moments older than the
+//! files, which is as good: each write is conditional on the state that the plan saw.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use crate::model::{Fault, Live};
+use crate::stores::{Reader, StoreError};
+
+/// The reads under way, by target.
+#[derive(Debug, Default)]
+pub(super) struct Ahead(BTreeMap<String, JoinHandle<Result<Live, StoreError>>>);
+
+impl Ahead {
+    /// Begins to read a store, if that is of use without knowing the files.
+    pub(super) fn begin(&mut self, target: &str, reader: Arc<dyn Reader>) {
+        if !reader.looks_up() {
+            self.0.insert(target.to_owned(), tokio::spawn(async move { reader.read().await }));
+        }
+    }
+
+    /// What is read, or was, does not count any more.
+    pub(super) fn forget(&mut self, target: &str) {
+        if let Some(read) = self.0.remove(target) {
+            read.abort();
+        }
+    }
+
+    /// Returns what comes of the read that was begun, if one was.
+    pub(super) fn take(
+        &mut self,
+        target: &str,
+    ) -> Option<impl Future<Output = Result<Live, StoreError>> + Send + use<>> {
+        let read = self.0.remove(target)?;
+        let stopped = || StoreError {
+            what: "the reader of the store stopped".to_owned(),
+            fault: Fault::TRANSIENT,
+            help: None,
+        };
+        Some(async move { read.await.unwrap_or_else(|_| Err(stopped())) })
+    }
+}
