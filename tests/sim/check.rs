@@ -355,7 +355,13 @@ impl Check {
     }
 
     /// An append failed. What was sent and could not be answered for owes a restart.
-    pub(crate) fn not_recorded(&mut self) {
+    pub(crate) fn not_recorded(&mut self, records: &[Record], now: Duration) {
+        for record in records {
+            // It may be read back all the same.
+            if let Record::Settled { instance, .. } = record {
+                self.units.get_mut(instance).expect("every instance is known").settled = now;
+            }
+        }
         if !self.doubt.is_empty() || self.unsynced {
             self.units.values_mut().for_each(|served| (served.owed, served.proven) = (true, None));
         }

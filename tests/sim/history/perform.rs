@@ -255,7 +255,7 @@ impl History {
                 several.flat_map(|world| world.reached.values().map(|(at, _)| (*at, *at + world.spread)));
             self.check.recorded(&records, at, self.now, sync, &self.units, &arrivals.collect::<Vec<_>>())?;
         } else {
-            self.check.not_recorded();
+            self.check.not_recorded(&records, self.now);
         }
         Ok(appended)
     }
