@@ -24,7 +24,7 @@ use crate::plan;
 use crate::plan::policy::{
     Action, Drift, Limits, Missing, OnBlocked, Profile, RestartPolicy, Share, Unlisted,
 };
-use crate::services::{Condition, LOCALHOST, Observed, ServiceError};
+use crate::services::{Condition, Observed, ServiceError};
 
 const SERVICE: &str = "pop3";
 /// How long a write takes, of a store behind a service on another machine.
@@ -139,8 +139,7 @@ impl Hand {
         let find = |digest| kept.iter().find(|kept| Some(kept.digest()) == digest).cloned();
         let good = find(known.and_then(|known| known.good));
         let applied = find(known.and_then(|known| known.applied.as_ref()).map(|mark| mark.digest));
-        let replication =
-            policy.service.instances.iter().any(|one| one.server != LOCALHOST).then_some(REPLICATION);
+        let replication = policy.service.instances.iter().any(|one| !one.is_local()).then_some(REPLICATION);
         let start = Start { policy: policy.clone(), chunk_size: 10, replication, good, applied };
         Engine::new(mode, ledger, BTreeMap::from([("t".to_owned(), start)]), now)
     }

@@ -46,11 +46,16 @@ impl Instance {
     pub fn local(service: impl Into<String>) -> Self {
         Self { server: LOCALHOST.to_owned(), service: service.into() }
     }
+
+    /// Tells whether it is a service on this machine.
+    pub fn is_local(&self) -> bool {
+        self.server == LOCALHOST
+    }
 }
 
 impl fmt::Display for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.server == LOCALHOST {
+        if self.is_local() {
             f.write_str(&self.service)
         } else {
             write!(f, "{} on {}", self.service, self.server)

@@ -14,7 +14,7 @@ use crate::engine::replication;
 use crate::engine::service::Arriving;
 use crate::engine::{Activity, Engine, Goal, Restarts};
 use crate::model::{Access, AccountId, Live, Now, State};
-use crate::services::{LOCALHOST, Observed, ServiceError};
+use crate::services::{Observed, ServiceError};
 use crate::stores::StoreError;
 
 /// What was written to the store of a target.
@@ -124,7 +124,7 @@ impl Engine {
     /// is in no site.
     fn on_their_way(&self, settle: &Settle, now: Now) -> (Vec<Written>, Duration) {
         let (mut all, mut left) = (Vec::new(), Duration::ZERO);
-        let Some(owed) = self.owed(settle).filter(|owed| owed.instance.server != LOCALHOST) else {
+        let Some(owed) = self.owed(settle).filter(|owed| !owed.instance.is_local()) else {
             return (all, left);
         };
         let behind = self.targets.iter().filter(|(_, target)| target.policy.service.key == settle.service);
