@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// An answer of fewer bytes came before there was much to say.
-const LITTLE: usize = 16 << 10;
+/// An answer of fewer bytes came before there was much to say: an envelope holds some 400,000.
+const LITTLE: usize = 128 << 10;
 
-/// The first pause after such an answer; each further one is twice as long.
+/// An answer of as many is nearly all that an envelope holds.
+const PLENTY: usize = 2 * LITTLE;
+
+/// The first pause after an answer of little; each further one is twice as long.
 const SHORTEST: Duration = Duration::from_millis(5);
 
 /// The longest pause: what a pipeline that is over may be noticed too late.
@@ -31,7 +34,12 @@ impl Pace {
     }
 
     fn after(&mut self, size: usize) -> Duration {
-        self.0 = if size < LITTLE { (self.0 * 2).clamp(SHORTEST, LONGEST) } else { Duration::ZERO };
+        self.0 = match size {
+            ..LITTLE => (self.0 * 2).clamp(SHORTEST, LONGEST),
+            LITTLE..PLENTY => self.0,
+            // The server would wait for us, sooner or later.
+            PLENTY.. => self.0 / 2,
+        };
         self.0
     }
 }
@@ -45,7 +53,10 @@ mod tests {
         let mut pace = Pace::default();
         let pauses: Vec<u128> = (0..8).map(|_| pace.after(300).as_millis()).collect();
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 200, 200]);
-        assert_eq!(pace.after(LITTLE), Duration::ZERO);
+        assert_eq!(pace.after(LITTLE), LONGEST);
+        assert_eq!(pace.after(PLENTY), LONGEST / 2);
+        (0..40).for_each(|_| drop(pace.after(PLENTY)));
+        assert_eq!(pace.after(PLENTY), Duration::ZERO);
         assert_eq!(pace.after(0), SHORTEST);
     }
 }
