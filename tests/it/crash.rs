@@ -24,7 +24,7 @@ const USERS: u32 = 30;
 /// A command without an identity cannot show that it ran, so these two may cost one restart too many.
 const BETWEEN_SUCCESS_AND_RECORD: [&str; 2] = ["after restart", "before append settled"];
 
-/// Only a store that consists of several servers is ever pinned to one of them.
+/// Only a store that consists of several servers is ever pinned to one of them: `exchange::farm` is killed there.
 const SEVERAL_SERVERS: [&str; 2] = ["before append pinned", "after append pinned"];
 
 /// Whether the service can show that it was restarted.

@@ -1,5 +1,6 @@
 //! Everything from one `popgate apply`: mailboxes changed, both services restarted on every server, and proven.
 
+use popgate::daemon::crash::AT_VARIABLE;
 use serde_json::{Value, json};
 
 use crate::world::exchange::{Exchange, PASSWORD, USER};
@@ -196,4 +197,28 @@ fn a_server_that_goes_in_the_middle_of_a_batch_leaves_doubt_that_the_next_read_d
         assert!((1..=2).contains(&front) && (1..=2).contains(&back), "{server}: {front}, {back}");
     }
     assert_eq!(world.popgate(["restart"]).stdout, "no restart is owed\n");
+}
+
+#[test]
+fn killed_at_any_point_the_next_apply_finishes_what_was_begun() {
+    for point in [
+        "before append pinned",
+        "after append pinned",
+        "before write",
+        "after write",
+        "before restart",
+        "after restart",
+        "before append settled",
+    ] {
+        let double = Exchange::start(&two_sites(0.0));
+        let mut world = world(&double, "15m");
+        world.env(AT_VARIABLE, point);
+        assert_eq!(world.popgate(["apply", "--yes"]).code, None, "{point}: killed by a signal");
+        world.env(AT_VARIABLE, "");
+        succeeded(&world.popgate(["apply", "--yes"]));
+        assert!(!double.pop("alice@contoso.example"), "{point}");
+        // A process shows its identity, so no restart is lost and none is made twice.
+        assert_eq!((double.restarts("EX01"), double.restarts("EX02")), ((1, 1), (1, 1)), "{point}");
+        assert_eq!(world.popgate(["restart"]).stdout, "no restart is owed\n", "{point}");
+    }
 }
