@@ -9,7 +9,7 @@ use super::Failure;
 use super::args::Plan as Args;
 use super::exit::Exit;
 use super::session::{Opened, Session};
-use crate::daemon::world::located;
+use crate::daemon::{self, world::located};
 use crate::desired::{self, Desired};
 use crate::diagnostic;
 use crate::engine::event::DesiredRead;
@@ -66,7 +66,7 @@ pub(super) fn ask(targets: &[Opened]) -> Vec<Asked> {
     let begin = |target: &Opened| {
         let reader = target.reader();
         // Whoever does not wait for it any more stops it.
-        (!reader.looks_up()).then(|| AbortOnDropHandle::new(tokio::spawn(async move { reader.read().await })))
+        (!reader.looks_up()).then(|| AbortOnDropHandle::new(daemon::begin(reader)))
     };
     targets.iter().map(begin).collect()
 }

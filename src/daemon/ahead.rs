@@ -6,11 +6,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use tokio::task::JoinHandle;
 
 use crate::model::{Fault, Live};
 use crate::stores::{Reader, StoreError};
+
+/// Begins to read a store. What it does first is done at once, and not when some other thread comes to it: a thread that
+/// is begun by another one, which then sleeps, may find itself waiting for the processor of whoever asked, who goes on to
+/// read files, with the other processor idle.
+pub fn begin(reader: Arc<dyn Reader>) -> JoinHandle<Result<Live, StoreError>> {
+    let mut reading = Box::pin(async move { reader.read().await });
+    match reading.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(read) => tokio::spawn(std::future::ready(read)),
+        Poll::Pending => tokio::spawn(reading),
+    }
+}
 
 /// The reads under way, by target.
 #[derive(Debug, Default)]
@@ -20,7 +32,7 @@ impl Ahead {
     /// Begins to read a store, if that is of use without knowing the files.
     pub(super) fn begin(&mut self, target: &str, reader: Arc<dyn Reader>) {
         if !reader.looks_up() {
-            self.0.insert(target.to_owned(), tokio::spawn(async move { reader.read().await }));
+            self.0.insert(target.to_owned(), begin(reader));
         }
     }
 

@@ -280,7 +280,7 @@ impl Driver {
                     self.ahead.begin(&target, io.store.reader());
                 }
                 let first = self.fetches.get(&target).map(Fetching::first);
-                let (parsing, is_daemon) = (Arc::clone(&self.world.parsing), hooks.watch);
+                let parsing = Arc::clone(&self.world.parsing);
                 self.answer(ticket, async move {
                     match (first, source.remote()) {
                         (Some(first), _) => first.await,
@@ -293,7 +293,7 @@ impl Driver {
                         _ => {}
                     }
                     let read =
-                        tokio::task::spawn_blocking(move || read_desired(&source, &parsing, is_daemon)).await;
+                        tokio::task::spawn_blocking(move || read_desired(&source, &parsing, true)).await;
                     Answer::Desired(
                         read.unwrap_or_else(|_| Err(ReadFailure::Moving("the reader stopped".to_owned()))),
                     )

@@ -10,8 +10,9 @@ use crate::diagnostic::Diagnostic;
 use crate::model::Digest;
 use crate::source::{Read, Seen};
 
-/// Files smaller than this together are parsed faster than a thread begins.
-const WORTH_A_THREAD: usize = 256 << 10;
+/// Files smaller than this together are not worth another thread: it would begin when most of them are parsed, and take
+/// a processor from whoever reads the store meanwhile. Tests split whatever can be split.
+const WORTH_A_THREAD: usize = if cfg!(test) { 1 << 10 } else { 2 << 20 };
 
 /// Parses files and remembers the last good desired state of each directory.
 #[derive(Debug, Default)]

@@ -7,6 +7,9 @@ use super::Spot;
 /// The longest line, in bytes, that a diagnostic carries along.
 const LONGEST_SOURCE: usize = 4096;
 
+/// How long a line usually is; only the room that is made for marks depends on it.
+const TYPICAL_LINE: usize = 32;
+
 /// How many bytes of a long line there are at most between two marks.
 const STRIDE: usize = 4096;
 
@@ -29,9 +32,11 @@ struct Mark {
 impl Lines {
     /// Finds the lines of a text of less than 4 GiB.
     pub fn new(text: &str) -> Self {
-        let mut marks = Vec::new();
+        let mut marks = Vec::with_capacity(text.len() / TYPICAL_LINE);
         let mut offset = 0;
-        for (line, content) in (1..).zip(text.split('\n')) {
+        let ends = memchr::memchr_iter(b'\n', text.as_bytes()).chain([text.len()]);
+        for (line, end) in (1..).zip(ends) {
+            let content = &text[offset..end];
             marks.push(Mark { offset: number(offset), line, column: 1 });
             let (mut at, mut column) = (0, 1);
             while content.len() - at > STRIDE {
@@ -40,7 +45,7 @@ impl Lines {
                 marks.push(Mark { offset: number(offset + next), line, column });
                 at = next;
             }
-            offset += content.len() + 1;
+            offset = end + 1;
         }
         Self { marks: marks.into() }
     }

@@ -7,6 +7,9 @@ use super::{DuplicateAccount, Live, byte_of};
 use crate::model::{AccountId, State};
 use crate::name::{Hashed, Index, TOGETHER, same};
 
+/// Room for the first names, in bytes. From this size on, memory grows where it is instead of being copied.
+const ROOM_FOR_TEXT: usize = 256 << 10;
+
 /// Takes accounts one after the other, as a store lists them.
 #[derive(Debug)]
 pub struct LiveBuilder {
@@ -22,7 +25,7 @@ pub struct LiveBuilder {
 impl Default for LiveBuilder {
     fn default() -> Self {
         Self {
-            text: Vec::new(),
+            text: Vec::with_capacity(ROOM_FOR_TEXT),
             ends: Vec::new(),
             firsts: Vec::new(),
             states: Vec::new(),

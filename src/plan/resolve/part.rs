@@ -12,7 +12,7 @@ use crate::plan::untouched::Looked;
 use crate::plan::{Blocked, BlockedBecause, Both};
 
 /// Fewer entries are looked up before another thread has begun. Tests split whatever can be split.
-const WORTH_A_SPLIT: usize = if cfg!(test) { 2 } else { 50_000 };
+const WORTH_A_SPLIT: usize = if cfg!(test) { 2 } else { 8_000 };
 
 /// The position of the one account that an entry means, if it is to be acted on, and whether there is anything to do.
 /// There is one for every entry, so it is kept small.

@@ -17,6 +17,10 @@ use crate::model::Fault;
 use crate::stores::StoreError;
 use crate::stores::sql::{Table, invalid};
 
+/// How many pages of the file are kept while it is read, from one end to the other and each once. More would only be
+/// more memory to be handed out by the system, a page at a time.
+const PAGES: u32 = 32;
+
 /// What tells one file from another at the same path: device and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity(u64, u64);
@@ -54,7 +58,12 @@ impl Identity {
 /// Opens the file for reading; `None` when it is popgate's own and does not exist yet.
 pub(super) fn reading(table: &Table) -> Result<Option<Connected>, StoreError> {
     match look(&table.path)? {
-        Some(_) => with_flags(table, OpenFlags::SQLITE_OPEN_READ_ONLY).map(Some),
+        Some(_) => {
+            let connected = with_flags(table, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            let sized = connected.connection.pragma_update(None, "cache_size", PAGES);
+            sized.map_err(|error| fault::explain(table, "opening", &error))?;
+            Ok(Some(connected))
+        }
         None if table.create => Ok(None),
         None => Err(missing(&table.path)),
     }
