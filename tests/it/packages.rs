@@ -11,7 +11,7 @@ use crate::world::{World, require};
 const BINARY: &str = env!("CARGO_BIN_EXE_popgate");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Packs a binary into a directory of the world, as of a fixed moment and without much compressing.
+/// Packs a binary into a directory of the world, as of a fixed moment and without compressing.
 fn pack(world: &World, binary: &Path, umask: &str, out: &str) -> Ran {
     for program in ["python3", "dpkg-deb", "dpkg-shlibdeps", "strip"] {
         let _there = require(program);
@@ -20,7 +20,7 @@ fn pack(world: &World, binary: &Path, umask: &str, out: &str) -> Ran {
     let mut command = Command::new("sh");
     command.args(["-c", "umask $0 && exec \"$@\"", umask]);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/build"));
-    command.arg("--binary").arg(binary).args(["--level", "1", "--out"]).arg(world.path(out));
+    command.arg("--binary").arg(binary).args(["--level", "0", "--out"]).arg(world.path(out));
     command.env("CARGO", env!("CARGO")).env("SOURCE_DATE_EPOCH", "1700000000");
     world.run(command, "")
 }
@@ -50,6 +50,34 @@ fn the_plain_build_is_refused() {
     assert_eq!(said, format!("popgate {VERSION}\nkerberos: no\n"));
     let ran = pack(&world, Path::new(BINARY), "022", "out").ends_with(1);
     assert!(ran.stderr.contains("is without Kerberos"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_tag_is_released_only_when_it_is_the_version() {
+    let world = World::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    world.write("Cargo.toml", std::fs::read(root.join("Cargo.toml")).unwrap());
+    let workflow = std::fs::read_to_string(root.join(".github/workflows/release.yml")).unwrap();
+    let workflow: serde_yaml::Value = serde_yaml::from_str(&workflow).unwrap();
+    let steps = workflow["jobs"]["packages"]["steps"].as_sequence().unwrap();
+    let scripts: Vec<_> = steps.iter().filter_map(|step| step["run"].as_str()).collect();
+    assert!(
+        scripts.iter().all(|script| !script.contains("${{")),
+        "an expression in a script is an injection"
+    );
+    assert!(scripts.contains(&"packaging/build"), "{scripts:?}");
+    let check = |tag: &str| {
+        let mut command = world.command(require("bash"));
+        command.args(["-eo", "pipefail", "-c", scripts[0]]).env("GITHUB_REF_NAME", tag);
+        world.run(command, "")
+    };
+    let _right = check(&format!("v{VERSION}")).success();
+    let wrong = check("v9.9.9").ends_with(1);
+    assert!(
+        wrong.stdout.contains(&format!("the tag is v9.9.9, and the version is {VERSION}")),
+        "{}",
+        wrong.stdout
+    );
 }
 
 #[cfg(feature = "kerberos")]
@@ -109,11 +137,6 @@ mod built {
         let unit = format!("{top}.d/popgate.service");
         let said = run(world, "systemd-analyze", &["verify", "--man=no", &unit]).stderr;
         assert_eq!(said, "", "no complaint");
-    }
-
-    /// The value of a field of the Debian package.
-    fn field(world: &World, deb: &str, name: &str) -> String {
-        run(world, "dpkg-deb", &["--field", deb, name]).stdout.trim().to_owned()
     }
 
     fn check_debian_package(world: &World, deb: &str) {
