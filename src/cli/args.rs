@@ -99,6 +99,8 @@ pub(super) enum Command {
     Schema(Schema),
     /// Print a completion script.
     Completions(Completions),
+    /// Print the version, and whether Kerberos is built in.
+    Version(Version),
 }
 
 #[derive(Debug, Args)]
@@ -441,4 +443,11 @@ pub(super) struct Completions {
     /// For which shell.
     #[arg(value_name = "SHELL")]
     pub(super) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Version {
+    /// Form of the result.
+    #[arg(long, default_value = "text")]
+    pub(super) format: Format,
 }

@@ -27,6 +27,7 @@ mod session;
 mod set;
 mod status;
 mod validate;
+mod version;
 mod who;
 
 use std::process::ExitCode;
@@ -76,6 +77,7 @@ fn carry_out(cli: Cli, render: Render) -> Result<Exit, Failure> {
     match cli.command {
         Command::Schema(args) => return Ok(schema::run(&args, render)),
         Command::Completions(args) => return Ok(completions::run(&args, render)),
+        Command::Version(args) => return Ok(version::run(&args, render)),
         _ => {}
     }
     let session = Session::open(cli.global, render)?;
@@ -99,7 +101,7 @@ fn carry_out(cli: Cli, render: Render) -> Result<Exit, Failure> {
             Command::Resume(args) => operate::resume(&session, &args).await,
             Command::Reconcile => operate::reconcile(&session).await,
             Command::Doctor(args) => doctor::run(&session, &args).await,
-            Command::Schema(_) | Command::Completions(_) => Ok(Exit::Success),
+            Command::Schema(_) | Command::Completions(_) | Command::Version(_) => Ok(Exit::Success),
         };
         // Sessions that an aborted call left behind count against the account until they are closed.
         psrp::farewell(std::time::Duration::from_secs(5)).await;

@@ -296,7 +296,7 @@ fn no_kerberos() -> Error {
     Error::new(
         Kind::Settings,
         "this popgate was built without Kerberos",
-        "build it with `--features kerberos`, or use `auth: basic` over TLS",
+        "take it from a package or build it with `--features kerberos`, or use `auth: basic` over TLS",
     )
     .in_vain()
 }

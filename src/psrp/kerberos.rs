@@ -1,7 +1,9 @@
 //! Kerberos through the system's GSSAPI: SPNEGO tokens, and messages sealed with their key.
 //!
-//! `libgssapi` with its `iov` calls, and not `sspi`: the seal of `WinRM` wants the header of a token apart from its data, a
-//! keytab and a ticket cache are what an administrator of Linux has, and MIT's library is what the machine updates.
+//! `libgssapi` with its `iov` calls, and not `sspi`: it is the Kerberos that the machine has, updates and configures, and it
+//! takes the ticket of `kinit`, which `sspi` 0.23 does not look for. `sspi` speaks Kerberos itself and needs no library of the
+//! system, but brings more than 70 further crates, RSA and elliptic curves among them, where `libgssapi` brings two. And the
+//! `iov` calls give the header of a token apart from its data, as the seal of `WinRM` wants it.
 
 mod keytab;
 

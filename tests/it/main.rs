@@ -27,6 +27,7 @@ mod main_job;
 mod manual;
 mod memory;
 mod operate;
+mod packages;
 mod readme;
 mod services;
 mod sqlite;

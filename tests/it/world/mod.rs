@@ -36,6 +36,8 @@ pub(crate) fn require(program: &str) -> PathBuf {
         "ssh-keygen" => "openssh-client",
         "systemd-analyze" => "systemd",
         "script" => "bsdutils",
+        "dpkg-shlibdeps" => "dpkg-dev",
+        "strip" => "binutils",
         other => other,
     };
     panic!("this test needs `{program}`, which is not installed: apt-get install --yes {packages}");
