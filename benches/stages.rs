@@ -140,7 +140,7 @@ fn read_and_parse(bencher: Bencher<'_, '_>, count: usize, source: &SourceFile) {
     });
 }
 
-/// The SHA-256 that is a part of parsing.
+/// The SHA-256 of which the digest is made.
 #[divan::bench(args = LARGE)]
 fn hash(bencher: Bencher<'_, '_>, count: usize) {
     let files = [short(count)];
@@ -152,13 +152,26 @@ fn odd(count: usize) -> SourceFile {
     file(count, |name, access| format!("  {name} : {access}\n"))
 }
 
-#[divan::bench(args = SIZES)]
+#[divan::bench(args = LARGE)]
 fn parse_any_yaml(bencher: Bencher<'_, '_>, count: usize) {
     bencher.counter(ItemsCount::new(count)).with_inputs(|| odd(count)).bench_values(desired::parse);
 }
 
+/// On two threads, half of the entries on each.
+#[divan::bench(args = LARGE)]
+fn parse_any_yaml_by_two(bencher: Bencher<'_, '_>, count: usize) {
+    let halves = || [odd(count / 2), odd(count / 2)];
+    bencher.counter(ItemsCount::new(count)).with_inputs(halves).bench_values(|[one, other]| {
+        std::thread::scope(|scope| {
+            let one = scope.spawn(|| desired::parse(one));
+            let other = desired::parse(other);
+            (one.join().unwrap(), other)
+        })
+    });
+}
+
 /// The least that anybody who uses the same decoder has to do.
-#[divan::bench(args = SIZES)]
+#[divan::bench(args = LARGE)]
 fn decode_any_yaml_barely(bencher: Bencher<'_, '_>, count: usize) {
     type File = HashMap<String, HashMap<String, String>>;
     let bytes = odd(count).bytes;

@@ -1,4 +1,5 @@
-"""The same work by pypsrp: (a) one pipeline for each mailbox, as scripts and DSC do; (b) pipeline input.
+"""The same work by pypsrp: (a) one pipeline for each mailbox, as scripts and DSC do; (b) pipeline input; (c) pipeline
+input between two reads, as whoever wants to know looks before and after.
 
 `python peers.py ready.json WAY COUNT VALUE [SAMPLE]` prints requests and seconds as JSON. With SAMPLE, way `each` does so
 many and says what COUNT would be, because hours would tell no more.
@@ -22,6 +23,21 @@ def control(ready, path):
         return json.load(answer)
 
 
+def read(pool):
+    """Returns who has POP3, by GUID."""
+    shell = PowerShell(pool)
+    shell.add_cmdlet("Get-CASMailbox").add_parameter("ResultSize", "Unlimited")
+    shell.add_cmdlet("Select-Object").add_parameter("Property", ["Guid", "PrimarySmtpAddress", "PopEnabled"])
+    return {str(one.extended_properties["Guid"]): one.extended_properties["PopEnabled"] for one in shell.invoke()}
+
+
+def feed(pool, guids, value):
+    shell = PowerShell(pool)
+    shell.add_cmdlet("Set-CASMailbox").add_parameter("PopEnabled", value)
+    shell.invoke(guids)
+    assert not shell.streams.error
+
+
 def main():
     ready = json.load(open(sys.argv[1]))
     way, count, value = sys.argv[2], int(sys.argv[3]), sys.argv[4] == "true"
@@ -33,15 +49,14 @@ def main():
     begun = time.perf_counter()
     with connection, RunspacePool(connection, configuration_name="Microsoft.Exchange") as pool:
         if way == "read":
-            shell = PowerShell(pool)
-            shell.add_cmdlet("Get-CASMailbox").add_parameter("ResultSize", "Unlimited")
-            shell.add_cmdlet("Select-Object").add_parameter("Property", ["Guid", "PrimarySmtpAddress", "PopEnabled"])
-            assert len(shell.invoke()) >= count
+            assert len(read(pool)) >= count
         elif way == "input":
-            shell = PowerShell(pool)
-            shell.add_cmdlet("Set-CASMailbox").add_parameter("PopEnabled", value)
-            shell.invoke(guids)
-            assert not shell.streams.error
+            feed(pool, guids, value)
+        elif way == "checked":
+            before = read(pool)
+            feed(pool, [guid for guid in guids if before[guid] != value], value)
+            after = read(pool)
+            assert all(after[guid] == value for guid in guids)
         else:
             for guid in guids[:sample]:
                 shell = PowerShell(pool)

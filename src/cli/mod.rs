@@ -81,7 +81,9 @@ fn carry_out(cli: Cli, render: Render) -> Result<Exit, Failure> {
         _ => {}
     }
     let session = Session::open(cli.global, render)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    // Beside this thread. A command that ends has little for them to do, and each takes its time to begin.
+    let workers = if matches!(cli.command, Command::Run(_)) { 2 } else { 1 };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::operational(format!("starting the runtime: {error}")))?;
     let exit = runtime.block_on(async {
         let exit = match cli.command {

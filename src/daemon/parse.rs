@@ -88,6 +88,11 @@ impl Parsing {
     }
 }
 
+/// Parses a file, and hashes it while it is at hand.
+fn one(file: SourceFile) -> Parsed {
+    desired::parse(file).hashed()
+}
+
 /// Parses files on as many threads as there are processors, in any order.
 fn at_once(files: Vec<SourceFile>) -> Vec<Parsed> {
     let size: usize = files.iter().map(|file| file.bytes.len()).sum();
@@ -95,11 +100,11 @@ fn at_once(files: Vec<SourceFile>) -> Vec<Parsed> {
     let processors = || thread::available_parallelism().map_or(1, usize::from);
     let threads = if size < WORTH_A_THREAD { 1 } else { processors().min(files.len()) };
     if threads < 2 {
-        return files.into_iter().map(desired::parse).collect();
+        return files.into_iter().map(one).collect();
     }
     let rest = Mutex::new(files.into_iter());
     let next = || rest.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let work = || std::iter::from_fn(next).map(desired::parse).collect::<Vec<_>>();
+    let work = || std::iter::from_fn(next).map(one).collect::<Vec<_>>();
     thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let mut parsed = work();

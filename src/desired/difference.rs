@@ -103,5 +103,5 @@ impl Desired {
 }
 
 fn is_same(one: &Arc<File>, other: &Arc<File>) -> bool {
-    Arc::ptr_eq(one, other) || one.hash == other.hash
+    Arc::ptr_eq(one, other) || one.hash() == other.hash()
 }

@@ -21,6 +21,13 @@ impl Parsed {
         &self.0.source
     }
 
+    /// Hashes the file now, by whoever has the time, and not when its hash is asked for first.
+    #[must_use]
+    pub fn hashed(self) -> Self {
+        self.0.hash();
+        self
+    }
+
     /// Tells whether this and another are the same piece of work, not only equal.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -30,8 +37,8 @@ impl Parsed {
 /// One file and what it lists.
 pub(super) struct File {
     pub(super) source: SourceFile,
-    /// What [`hash`] makes of its bytes.
-    pub(super) hash: [u8; 32],
+    /// What [`hash`] makes of its bytes, once somebody asked.
+    hash: OnceLock<[u8; 32]>,
     /// The length of a byte order mark; offsets count from behind it.
     mark: usize,
     content: Content,
@@ -42,7 +49,7 @@ pub(super) struct File {
 /// Reads one file. Its problems, if it has any, are told by [`super::assemble`].
 pub fn parse(source: SourceFile) -> Parsed {
     let mut file = File {
-        hash: hash(&source.bytes),
+        hash: OnceLock::new(),
         mark: mark(&source.bytes),
         content: plain::content(&source.bytes).unwrap_or_default(),
         problems: Vec::new(),
@@ -69,7 +76,7 @@ pub(super) fn decoded(bytes: &[u8]) -> Result<Content, Vec<Diagnostic>> {
     let source = SourceFile { path: "a.yaml".to_owned(), bytes: Vec::new() };
     let mut file = File {
         source,
-        hash: hash(bytes),
+        hash: OnceLock::new(),
         mark: 0,
         content: Content::default(),
         problems: Vec::new(),
@@ -82,6 +89,11 @@ pub(super) fn decoded(bytes: &[u8]) -> Result<Content, Vec<Diagnostic>> {
 impl File {
     pub(super) fn len(&self) -> usize {
         self.content.listed.len()
+    }
+
+    /// Returns the SHA-256 of the file.
+    pub(super) fn hash(&self) -> &[u8; 32] {
+        self.hash.get_or_init(|| hash(&self.source.bytes))
     }
 
     pub(super) fn name(&self, position: usize) -> &str {

@@ -85,7 +85,7 @@ fn firsts(files: &[Arc<File>]) -> Box<[u32]> {
 }
 
 fn listed(files: Vec<Arc<File>>, firsts: Box<[u32]>, names: Names) -> Desired {
-    let digest = digest_of(files.iter().map(|file| (&*file.source.path, file.hash)));
+    let digest = digest_of(files.iter().map(|file| (&*file.source.path, *file.hash())));
     Desired(Arc::new(Inner { digest, files, firsts, names, order: OnceLock::new() }))
 }
 
