@@ -123,7 +123,8 @@ impl Hand {
     /// The same world, and somebody who waits for one batch.
     fn once(entries: &str, accounts: &[&str]) -> Self {
         let mut hand = Self::new(entries, accounts);
-        hand.engine = Self::towards(Goal::Once(Restarts::AtOnce), &hand.policy, Ledger::default(), &[], hand.now);
+        hand.engine =
+            Self::towards(Goal::Once(Restarts::AtOnce), &hand.policy, Ledger::default(), &[], hand.now);
         hand
     }
 
@@ -137,15 +138,8 @@ impl Hand {
             max_wait: Duration::from_secs(5),
             resync: Duration::from_mins(1),
         };
-        let mode = Mode {
-            goal,
-            present: false,
-            only: None,
-            limit: None,
-            by: "test".to_owned(),
-            watch,
-            seed: 1,
-        };
+        let mode =
+            Mode { goal, present: false, only: None, limit: None, by: "test".to_owned(), watch, seed: 1 };
         let known = ledger.of("t");
         let find = |digest| kept.iter().find(|kept| Some(kept.digest()) == digest).cloned();
         let good = find(known.and_then(|known| known.good));

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use uuid::Uuid;
 
 use super::conversation::{End, Heard, Pool, PoolState};
 use super::endpoint::Endpoint;
 use super::error::{Error, Kind};
-use super::farewell::see_off;
+use super::farewell::{self, see_off};
 use super::http::{self, Http};
 use super::message::Command;
 use super::pace::Pace;
@@ -215,6 +216,8 @@ struct Shell {
     /// Nothing more can be run in it.
     broken: bool,
     requests: u64,
+    /// The process waits for it to go.
+    _open: TaskTrackerToken,
 }
 
 impl std::fmt::Debug for Shell {
@@ -243,6 +246,7 @@ impl Shell {
             ended: None,
             broken: false,
             requests: 0,
+            _open: farewell::open(),
         })
     }
 
@@ -439,7 +443,15 @@ impl Shell {
         let envelope = self.address.envelope(message, request, wait);
         self.requests += 1;
         tracing::trace!(bytes = envelope.len(), "{}.", request.word());
-        let reply = self.http.post(envelope, patience).await?;
+        let posted = self.http.post(envelope, patience);
+        let reply = match request {
+            // What was begun to be made must be known to be there, or it could not be deleted.
+            Request::Create { .. } | Request::Delete { .. } => posted.await?,
+            _ => tokio::select! {
+                reply = posted => reply?,
+                () = farewell::end() => return Err(Error::interrupted()),
+            },
+        };
         match wsman::read(&reply.text, message) {
             Ok(answer) if reply.status.is_success() => Ok(answer),
             Err(AnswerError::Fault(fault)) => Err(Error::of_fault(request.word(), &fault)),

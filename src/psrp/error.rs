@@ -86,6 +86,11 @@ impl Error {
         Self { in_vain: true, ..self }
     }
 
+    /// The process ends; what became of the request was not heard.
+    pub(super) fn interrupted() -> Self {
+        Self::new(Kind::SessionLost, "it was interrupted", "")
+    }
+
     /// The other side's words make no sense.
     pub(super) fn protocol(what: impl std::fmt::Display) -> Self {
         Self::new(
