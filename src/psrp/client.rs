@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::conversation::{End, Heard, Pool, PoolState};
 use super::endpoint::Endpoint;
-use super::error::{Error, Kind};
+use super::error::{AGAIN, Error, Kind};
 use super::farewell::{self, see_off};
 use super::http::{self, Http};
 use super::message::Command;
@@ -272,7 +272,7 @@ impl Shell {
                         "{} opened no runspace in {:?}",
                         self.address.url, self.endpoint.patience.silence
                     ),
-                    "the server is busy or stuck; it is tried again",
+                    "the server is busy or stuck; try again, as `popgate run` does by itself",
                 ));
             }
             let bytes = self.receive(None, None).await?.stream;
@@ -394,7 +394,7 @@ impl Shell {
             }
             let what = if silent { "said nothing for" } else { "was not done within" };
             let time = if silent { self.endpoint.patience.silence } else { begun.elapsed() };
-            let error = Error::new(Kind::Late, format!("the pipeline {what} {time:?}"), "it is tried again");
+            let error = Error::new(Kind::Late, format!("the pipeline {what} {time:?}"), AGAIN);
             if stopped {
                 return Ending::Lost(error);
             }
@@ -454,11 +454,15 @@ impl Shell {
         };
         match wsman::read(&reply.text, message) {
             Ok(answer) if reply.status.is_success() => Ok(answer),
-            Err(AnswerError::Fault(fault)) => Err(Error::of_fault(request.word(), &fault)),
+            Err(AnswerError::Fault(fault)) => {
+                let error = Error::of_fault(request.word(), &fault);
+                let open = matches!(request, Request::Receive { .. });
+                Err(if error.kind == Kind::Empty && !open { error.given_up() } else { error })
+            }
             Ok(_) | Err(_) if !reply.status.is_success() => Err(Error::new(
                 Kind::Unwell,
                 format!("{} answers {} without saying why", self.address.url, reply.status),
-                "look into the server's event log; it is tried again",
+                "look into the server's event log; try again, as `popgate run` does by itself",
             )),
             Ok(answer) => Ok(answer),
             Err(error) => Err(Error::protocol(error)),

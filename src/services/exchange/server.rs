@@ -147,7 +147,7 @@ async fn restart_in(
         other => Err(ServiceError {
             what: format!("{service} was restarted, and is now {}", word(other)),
             fault: Fault::TRANSIENT,
-            help: Some("look at the server's application log; it is tried again".to_owned()),
+            help: Some("look at the server's application log; try again with `popgate restart`, as `popgate run` does by itself".to_owned()),
         }),
     }
 }

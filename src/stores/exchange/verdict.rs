@@ -99,7 +99,7 @@ impl Verdict {
             Self::NotFound => "the mailbox was deleted, or lies outside what popgate's account can see",
             Self::Ambiguous => "write a name that only one mailbox has: its address or its GUID",
             Self::Denied(why) => why,
-            Self::Wait(_) => "Exchange asks to wait; popgate does, and tries again",
+            Self::Wait(_) => "Exchange asks to be left alone for a while; popgate does that, and tries again",
             Self::Controller => "the domain controller does not answer; another one is taken next time",
             Self::Refused => {
                 "look at the mailbox with Get-CASMailbox, and try the same with Set-CASMailbox by hand"
