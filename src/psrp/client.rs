@@ -20,6 +20,12 @@ use super::wsman::{self, Address, AnswerError, Request, Signal};
 /// How long a session may take to go, once nobody needs it.
 const GOODBYE: Duration = Duration::from_secs(5);
 
+/// How many objects a pipeline may put out. Four times the largest organisation anybody wrote about.
+const MOST_OUTPUT: usize = 2_000_000;
+
+/// How many objects an answer may have that is known to be short.
+const MOST_COLLECTED: usize = 20_000;
+
 /// A way to open sessions on one endpoint.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -143,7 +149,16 @@ impl Session {
     /// What it said is in the answer whatever happens. Dropping the future leaves the pipeline running until the
     /// session goes, which ends it.
     pub async fn run(&mut self, pipeline: &Pipeline, each: &mut (dyn FnMut(Value) + Send)) -> Answer {
-        let mut heard = Heard::default();
+        self.run_up_to(MOST_OUTPUT, pipeline, each).await
+    }
+
+    async fn run_up_to(
+        &mut self,
+        most: usize,
+        pipeline: &Pipeline,
+        each: &mut (dyn FnMut(Value) + Send),
+    ) -> Answer {
+        let mut heard = Heard::up_to(most);
         let ending = match self.shell() {
             Ok(shell) => shell.run(pipeline, &mut heard, each).await,
             Err(error) => Ending::Refused(error),
@@ -161,7 +176,7 @@ impl Session {
     /// Runs a pipeline and collects its output, for answers that are known to be short.
     pub async fn collect(&mut self, pipeline: &Pipeline) -> (Vec<Value>, Answer) {
         let mut output = Vec::new();
-        let answer = self.run(pipeline, &mut |value| output.push(value)).await;
+        let answer = self.run_up_to(MOST_COLLECTED, pipeline, &mut |value| output.push(value)).await;
         (output, answer)
     }
 

@@ -336,6 +336,10 @@ fn is_eof(error: &(dyn std::error::Error + 'static)) -> bool {
         if io.is_some_and(|error| error.kind() == std::io::ErrorKind::UnexpectedEof) {
             return true;
         }
+        // An I/O error hides the one it was made of.
+        if io.and_then(std::io::Error::get_ref).is_some_and(|inner| is_eof(inner)) {
+            return true;
+        }
         next = error.source();
     }
     false
@@ -383,7 +387,7 @@ fn tls_help(error: &rustls::Error) -> &'static str {
     use rustls::CertificateError as Bad;
     match error {
         rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
-            "renew the server's certificate, or set this machine's clock"
+            "the server's certificate has expired: renew it, or set this machine's clock"
         }
         rustls::Error::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
             "set this machine's clock, or look at the server's certificate"
@@ -394,6 +398,7 @@ fn tls_help(error: &rustls::Error) -> &'static str {
         rustls::Error::InvalidCertificate(Bad::UnknownIssuer) => {
             "name the authority that signed the server's certificate with `ca_file`, or pin the certificate with `pin`"
         }
+        rustls::Error::InvalidMessage(_) => "that port does not seem to speak TLS: is it one for `http://`?",
         rustls::Error::General(_) => "if the certificate was renewed, write its new fingerprint in `pin`",
         _ => "look at the server's certificate and at the TLS versions that it offers; 1.2 is the least",
     }

@@ -127,6 +127,11 @@ impl Exchange {
         let mut session = server::open(&self.farm.organisation).await?;
         let found = server::ask(&mut session, doing, &wire::servers()).await;
         server::close(session).await;
+        // Here it is a role of Exchange that is missing, and none of the server's endpoint.
+        let found = found.map_err(|error| match error.fault {
+            Fault::Denied => ServiceError { help: Some(preflight::ROLE.to_owned()), ..error },
+            _ => error,
+        });
         let found: Vec<Found> = found?.iter().filter_map(wire::read_server).collect();
         let mut servers: Vec<_> =
             found.into_iter().map(|found| Server { name: found.name, host: found.fqdn, url: None }).collect();

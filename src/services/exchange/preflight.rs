@@ -17,7 +17,7 @@ const SERVERS: Need = Need { command: "Get-ExchangeServer", parameters: &[], rem
 
 const JEA: &str = "let the endpoint's role show it: examples/exchange/jea has a role capability and a session \
                    configuration; or make the account an administrator of the server";
-const ROLE: &str = "give the account the role: `New-ManagementRoleAssignment -Role \"View-Only Configuration\" -User \
+pub(super) const ROLE: &str = "give the account the role: `New-ManagementRoleAssignment -Role \"View-Only Configuration\" -User \
                     ACCOUNT`, or see examples/exchange/role-group.ps1";
 
 const UNASKED: &str = "Exchange cannot be asked for its servers and their components";
