@@ -115,6 +115,8 @@ impl Error {
 
     fn fault(doing: &str, fault: &Fault) -> Self {
         let said = if fault.reason.is_empty() { fault.name.as_str() } else { fault.reason.as_str() };
+        // Our own sentence goes on behind it.
+        let said = said.trim().trim_end_matches('.');
         let what = match fault.code {
             0 => format!("{doing}: {said}"),
             code => format!("{doing}: fault {code}: {said}"),

@@ -317,7 +317,7 @@ fn lost(error: &reqwest::Error, url: &Url) -> Error {
         return Error::new(Kind::Late, format!("{url} did not answer in time"), AGAIN);
     }
     if broke {
-        let what = format!("{url} hung up in the middle of an answer");
+        let what = format!("{url} hung up before its answer was whole");
         return Error::new(Kind::Unreachable, what, AGAIN);
     }
     let help = if url.scheme() == "http" {

@@ -212,7 +212,7 @@ pub(super) fn of_session(error: &psrp::Error) -> ServiceError {
 }
 
 fn of_command(doing: &str, error: &ErrorRecord) -> ServiceError {
-    let what = format!("{doing}: {}", error.message.trim());
+    let what = format!("{doing}: {}", error.message.trim().trim_end_matches('.'));
     if is_missing(error) {
         return ServiceError {
             what,

@@ -215,7 +215,7 @@ pub(super) fn of_session(error: &Error) -> StoreError {
 pub(super) fn of_command(doing: &str, error: &ErrorRecord) -> StoreError {
     let verdict = Verdict::of(error);
     StoreError {
-        what: format!("{doing}: {}", error.message),
+        what: format!("{doing}: {}", error.message.trim().trim_end_matches('.')),
         fault: if verdict == Verdict::NotFound { Fault::TRANSIENT } else { verdict.fault() },
         help: Some(verdict.remedy().to_owned()),
     }

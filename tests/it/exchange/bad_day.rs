@@ -91,7 +91,7 @@ fn a_list_or_an_answer_that_is_not_whole_changes_nothing() {
     };
     let truncated = json!({"kind": "truncate", "at": 1_000, "cmdlet": "Get-CASMailbox"});
     both(&truncated, &["stopped after 1000", "an incomplete list is not used"]);
-    both(&json!({"kind": "half"}), &["hung up in the middle of an answer", "try again"]);
+    both(&json!({"kind": "half"}), &["hung up before its answer was whole", "try again"]);
     both(&json!({"kind": "compress"}), &["is compressed (gzip)", "turn dynamic compression off"]);
     succeeded(&world.popgate(["apply", "--yes"]));
     assert!(!double.pop("alice@contoso.example"));
@@ -233,7 +233,7 @@ fn a_restart_does_not_wait_for_what_was_not_written_after_all() {
     world.write("desired/users.yaml", nobody(10));
     double.fault(&json!({"kind": "gone", "after": 2}));
     let ran = world.popgate(["apply", "--yes"]);
-    says(&ran, 1, &["did not say whether it was written", "hung up in the middle of an answer"]);
+    says(&ran, 1, &["did not say whether it was written", "hung up before its answer was whole"]);
     let told = ran.stderr.matches("Until then these users can still use POP3: user00000@contoso.example,");
     assert_eq!(told.count(), 1, "{}", ran.stderr);
     double.control("/server", &json!({"of": "EX01", "down": false}));
@@ -259,4 +259,24 @@ fn a_server_in_maintenance_stays_owed_until_it_is_active() {
     double.control("/server", &json!({"of": "EX03", "PopProxy": "Active", "serve": true}));
     succeeded(&world.popgate(["restart"]));
     assert_eq!(["EX01", "EX02", "EX03"].map(|server| double.restarts(server)), [(1, 1); 3]);
+}
+
+#[test]
+fn a_server_that_lets_nobody_in_is_told_once_and_owes_its_restarts() {
+    let double = Exchange::start(&json!({"generate": 20, "not_local_admin": [crate::world::exchange::USER]}));
+    let world = world(&double, "15m");
+    world.write("desired/users.yaml", nobody(2));
+    says(
+        &world.popgate(["doctor"]),
+        1,
+        &["EX01 cannot be reached for restarts", "fault 5: Access is denied", "JEA"],
+    );
+    let ran = world.popgate(["apply", "--yes"]);
+    says(&ran, 8, &["the restart of MSExchangePop3 on EX01 failed and stays owed"]);
+    assert_eq!(ran.stderr.matches("cannot be seen").count(), 1, "{}", ran.stderr);
+    says(
+        &world.popgate(["status"]),
+        0,
+        &["2 restarts owed", "POP3 still works for user00000@contoso.example"],
+    );
 }
