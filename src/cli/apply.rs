@@ -406,7 +406,6 @@ pub(super) fn conclude(session: &Session, targets: &[&Opened], driven: &Driven) 
     for service in &status.services {
         for owed in &service.owed {
             exit = exit.or(if owed.failure.is_some() { Exit::RestartFailed } else { Exit::RestartOwed });
-            let accounts = owed.not_effective.len();
             let _ = match &owed.failure {
                 Some(why) => {
                     writeln!(text, "error: the restart of {} failed and stays owed: {why}", owed.instance)
@@ -422,10 +421,12 @@ pub(super) fn conclude(session: &Session, targets: &[&Opened], driven: &Driven) 
                     },
                 ),
             };
-            if accounts > 0 {
-                let names = owed.not_effective.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
-                let _ = writeln!(text, "  Until then these users can still use POP3: {names}.");
-            }
+        }
+        let waiting: BTreeSet<&str> =
+            service.owed.iter().flat_map(|owed| &owed.not_effective).map(String::as_str).collect();
+        if !waiting.is_empty() {
+            let names = report::names(waiting);
+            let _ = writeln!(text, "  Until then these users can still use POP3: {names}.");
         }
         if let Some((instance, why)) = service.unready.first() {
             let _ = writeln!(text, "error: {instance} restarted and does not serve: {why}");
@@ -456,7 +457,7 @@ fn failures(text: &mut String, outcomes: &[(crate::plan::Change, Outcome)]) -> E
             Outcome::Missing => "the account is gone",
             Outcome::Unknown => "the store did not say whether it was written; apply again",
             Outcome::NotApplied(fault) if fault.is_transient() => "not written; apply again",
-            Outcome::NotApplied(_) => "the store refused it; `popgate doctor` may say why",
+            Outcome::NotApplied(_) => "the store refused it, for the reason told above",
         };
         let _ = writeln!(text, "error: {}: {why}", change.name);
         exit = Exit::Partial;

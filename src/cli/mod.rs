@@ -12,6 +12,7 @@ mod fmt;
 mod get;
 mod handover;
 mod history;
+mod interrupt;
 mod known;
 mod open;
 mod operate;
@@ -89,12 +90,12 @@ fn carry_out(cli: Cli, render: Render) -> Result<Exit, Failure> {
         let exit = match cli.command {
             Command::Validate(args) => validate::run(&session, &args),
             Command::Fmt(args) => fmt::run(&session, &args),
-            Command::Plan(args) => plan::run(&session, &args).await,
+            Command::Plan(args) => interrupt::or_done(plan::run(&session, &args)).await,
             Command::Apply(args) => apply::run(&session, &args).await,
             Command::Run(args) => run::run(&session, &args).await,
-            Command::Get(args) => get::run(&session, &args).await,
+            Command::Get(args) => interrupt::or_done(get::run(&session, &args)).await,
             Command::Set(args) => set::run(&session, &args),
-            Command::Export(args) => export::run(&session, &args).await,
+            Command::Export(args) => interrupt::or_done(export::run(&session, &args)).await,
             Command::Status(args) => status::run(&session, &args).await,
             Command::History(args) => history::run(&session, &args),
             Command::Restart(args) => restart::run(&session, &args).await,
@@ -102,11 +103,11 @@ fn carry_out(cli: Cli, render: Render) -> Result<Exit, Failure> {
             Command::Suspend(args) => operate::suspend(&session, &args).await,
             Command::Resume(args) => operate::resume(&session, &args).await,
             Command::Reconcile => operate::reconcile(&session).await,
-            Command::Doctor(args) => doctor::run(&session, &args).await,
+            Command::Doctor(args) => interrupt::or_done(doctor::run(&session, &args)).await,
             Command::Schema(_) | Command::Completions(_) | Command::Version(_) => Ok(Exit::Success),
         };
         // Sessions that an aborted call left behind count against the account until they are closed.
-        psrp::farewell(std::time::Duration::from_secs(5)).await;
+        psrp::leave(std::time::Duration::from_secs(5)).await;
         exit
     });
     // A store's call that was aborted must not keep the process alive.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::effect::{Effect, Notice};
 use super::event::Answer;
-use super::retry::Backoff;
+use super::retry::{Backoff, LONGEST};
 use super::turn::{REPLANS, names};
 use super::{Activity, Engine, Goal, PendingRecords};
 use crate::journal::entry::{Owing, Record};
@@ -268,9 +268,12 @@ impl Engine {
                 }
             }
             target.outcomes.extend(if ends { batch.outcomes.clone() } else { Vec::new() });
-            if ends && again && target.turns < REPLANS {
+            let asked = batch.outcomes.iter().filter_map(|(_, outcome)| asked(outcome)).max();
+            // Somebody waits for a goal that ends: not for hours, and not for a pause that nobody asked for.
+            if ends && again && target.turns < REPLANS && asked.unwrap_or_default() <= LONGEST {
                 target.finished = false;
                 target.forced = true;
+                target.pause = asked.map(|asked| now.mono + asked);
                 target.retries.clear();
             }
         }
@@ -307,6 +310,14 @@ impl Engine {
         let horizon = now.mono + Duration::from_hours(24);
         target.retries.retain(|_, backoff| backoff.due < horizon);
         again
+    }
+}
+
+/// How long the store wants to be left alone.
+fn asked(outcome: &Outcome) -> Option<Duration> {
+    match outcome {
+        Outcome::NotApplied(Fault::Transient { retry_after }) => *retry_after,
+        _ => None,
     }
 }
 

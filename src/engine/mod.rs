@@ -282,7 +282,7 @@ impl Engine {
         for target in self.targets.values() {
             due = due.min(target.due(self.mode.watch, now).unwrap_or(Duration::MAX));
         }
-        for (key, service) in &self.services {
+        for (key, service) in self.services.iter().filter(|_| !self.batches_first()) {
             for owed in self.ledger.debts(key) {
                 due = due.min(self.restart_due(key, service, owed, now).unwrap_or(Duration::MAX));
             }

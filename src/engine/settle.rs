@@ -155,10 +155,14 @@ impl Engine {
         Some(if wish == Some(&true) { due } else { due.max(arrives) })
     }
 
+    /// Tells whether restarts wait until every target is done with its batches, so that one restart is enough.
+    pub(super) fn batches_first(&self) -> bool {
+        matches!(self.mode.goal, Goal::Once(_)) && self.targets.values().any(|target| !target.finished)
+    }
+
     /// Returns an instance whose restart is due now.
     pub(super) fn due_restart(&self, now: Now) -> Option<Owed> {
-        let ends = matches!(self.mode.goal, Goal::Once(_));
-        if ends && self.targets.values().any(|target| !target.finished) {
+        if self.batches_first() {
             return None;
         }
         self.services.iter().find_map(|(key, service)| {

@@ -286,13 +286,15 @@ pub fn unknown(service: &ServiceLedger) -> Option<ServiceStatus> {
 }
 
 fn owed_status(owed: &crate::journal::fold::Debt) -> OwedStatus {
+    let mut not_effective: Vec<String> = owed.disabled().map(|(_, name)| name.to_owned()).collect();
+    not_effective.sort_unstable();
     OwedStatus {
         instance: owed.instance.clone(),
         since: owed.since,
         due: None,
         overdue: false,
         accounts: owed.accounts.len(),
-        not_effective: owed.disabled().map(|(_, name)| name.to_owned()).collect(),
+        not_effective,
         failure: owed.failure.clone(),
         arriving: None,
     }

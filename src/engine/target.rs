@@ -72,6 +72,8 @@ pub(super) struct Target {
     pub(super) outcomes: Vec<(Change, Outcome)>,
     /// Turns taken; a goal that ends plans again at most three times.
     pub(super) turns: u32,
+    /// The store asked for a pause before what it refused in passing is sent again.
+    pub(super) pause: Option<Duration>,
     pub(super) finished: bool,
     pub(super) declined: bool,
     /// Which directory servers answered last, of a store that keeps to them.
@@ -112,6 +114,7 @@ impl Target {
             told_blocked: None,
             outcomes: Vec::new(),
             turns: 0,
+            pause: None,
             finished: !reads,
             declined: false,
             servers: None,
@@ -150,7 +153,8 @@ impl Target {
         let hinted = self.hints.map(|(first, last)| (last + watch.quiet).min(first + watch.max_wait));
         let forced = self.forced.then_some(now.mono);
         let due = [hinted, forced, self.next_resync, self.live_due(now)].into_iter().flatten().min()?;
-        // Hints never shorten a back-off of the store.
+        // Hints never shorten a back-off of the store, nor a pause that it asked for.
+        let due = due.max(self.pause.unwrap_or_default());
         Some(self.store.as_ref().map_or(due, |(backoff, _)| due.max(backoff.due)))
     }
 

@@ -120,21 +120,26 @@ impl Hand {
         }
     }
 
+    /// The same world, and somebody who waits for one batch.
+    fn once(entries: &str, accounts: &[&str]) -> Self {
+        let mut hand = Self::new(entries, accounts);
+        hand.engine =
+            Self::towards(Goal::Once(Restarts::AtOnce), &hand.policy, Ledger::default(), &[], hand.now);
+        hand
+    }
+
     fn engine(policy: &Policy, ledger: Ledger, kept: &[Desired], now: Now) -> Engine {
+        Self::towards(Goal::Run, policy, ledger, kept, now)
+    }
+
+    fn towards(goal: Goal, policy: &Policy, ledger: Ledger, kept: &[Desired], now: Now) -> Engine {
         let watch = Watch {
             quiet: Duration::from_millis(500),
             max_wait: Duration::from_secs(5),
             resync: Duration::from_mins(1),
         };
-        let mode = Mode {
-            goal: Goal::Run,
-            present: false,
-            only: None,
-            limit: None,
-            by: "test".to_owned(),
-            watch,
-            seed: 1,
-        };
+        let mode =
+            Mode { goal, present: false, only: None, limit: None, by: "test".to_owned(), watch, seed: 1 };
         let known = ledger.of("t");
         let find = |digest| kept.iter().find(|kept| Some(kept.digest()) == digest).cloned();
         let good = find(known.and_then(|known| known.good));

@@ -53,6 +53,7 @@ impl Engine {
         target.looking();
         target.next_resync = Some(now.mono + resync);
         target.turns += 1;
+        target.pause = None;
         let ahead = target.needs_live(now);
         let target = name.to_owned();
         self.emit(

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use uuid::Uuid;
 
 use super::conversation::{End, Heard, Pool, PoolState};
 use super::endpoint::Endpoint;
-use super::error::{Error, Kind};
-use super::farewell::see_off;
+use super::error::{AGAIN, Error, Kind};
+use super::farewell::{self, see_off};
 use super::http::{self, Http};
 use super::message::Command;
 use super::pace::Pace;
@@ -18,6 +19,12 @@ use super::wsman::{self, Address, AnswerError, Request, Signal};
 
 /// How long a session may take to go, once nobody needs it.
 const GOODBYE: Duration = Duration::from_secs(5);
+
+/// How many objects a pipeline may put out. Four times the largest organisation anybody wrote about.
+const MOST_OUTPUT: usize = 2_000_000;
+
+/// How many objects an answer may have that is known to be short.
+const MOST_COLLECTED: usize = 20_000;
 
 /// A way to open sessions on one endpoint.
 #[derive(Clone, Debug)]
@@ -142,7 +149,16 @@ impl Session {
     /// What it said is in the answer whatever happens. Dropping the future leaves the pipeline running until the
     /// session goes, which ends it.
     pub async fn run(&mut self, pipeline: &Pipeline, each: &mut (dyn FnMut(Value) + Send)) -> Answer {
-        let mut heard = Heard::default();
+        self.run_up_to(MOST_OUTPUT, pipeline, each).await
+    }
+
+    async fn run_up_to(
+        &mut self,
+        most: usize,
+        pipeline: &Pipeline,
+        each: &mut (dyn FnMut(Value) + Send),
+    ) -> Answer {
+        let mut heard = Heard::up_to(most);
         let ending = match self.shell() {
             Ok(shell) => shell.run(pipeline, &mut heard, each).await,
             Err(error) => Ending::Refused(error),
@@ -160,7 +176,7 @@ impl Session {
     /// Runs a pipeline and collects its output, for answers that are known to be short.
     pub async fn collect(&mut self, pipeline: &Pipeline) -> (Vec<Value>, Answer) {
         let mut output = Vec::new();
-        let answer = self.run(pipeline, &mut |value| output.push(value)).await;
+        let answer = self.run_up_to(MOST_COLLECTED, pipeline, &mut |value| output.push(value)).await;
         (output, answer)
     }
 
@@ -215,6 +231,8 @@ struct Shell {
     /// Nothing more can be run in it.
     broken: bool,
     requests: u64,
+    /// The process waits for it to go.
+    _open: TaskTrackerToken,
 }
 
 impl std::fmt::Debug for Shell {
@@ -243,6 +261,7 @@ impl Shell {
             ended: None,
             broken: false,
             requests: 0,
+            _open: farewell::open(),
         })
     }
 
@@ -268,7 +287,7 @@ impl Shell {
                         "{} opened no runspace in {:?}",
                         self.address.url, self.endpoint.patience.silence
                     ),
-                    "the server is busy or stuck; it is tried again",
+                    "the server is busy or stuck; try again, as `popgate run` does by itself",
                 ));
             }
             let bytes = self.receive(None, None).await?.stream;
@@ -390,7 +409,7 @@ impl Shell {
             }
             let what = if silent { "said nothing for" } else { "was not done within" };
             let time = if silent { self.endpoint.patience.silence } else { begun.elapsed() };
-            let error = Error::new(Kind::Late, format!("the pipeline {what} {time:?}"), "it is tried again");
+            let error = Error::new(Kind::Late, format!("the pipeline {what} {time:?}"), AGAIN);
             if stopped {
                 return Ending::Lost(error);
             }
@@ -439,14 +458,26 @@ impl Shell {
         let envelope = self.address.envelope(message, request, wait);
         self.requests += 1;
         tracing::trace!(bytes = envelope.len(), "{}.", request.word());
-        let reply = self.http.post(envelope, patience).await?;
+        let posted = self.http.post(envelope, patience);
+        let reply = match request {
+            // What was begun to be made must be known to be there, or it could not be deleted.
+            Request::Create { .. } | Request::Delete { .. } => posted.await?,
+            _ => tokio::select! {
+                reply = posted => reply?,
+                () = farewell::end() => return Err(Error::interrupted()),
+            },
+        };
         match wsman::read(&reply.text, message) {
             Ok(answer) if reply.status.is_success() => Ok(answer),
-            Err(AnswerError::Fault(fault)) => Err(Error::of_fault(request.word(), &fault)),
+            Err(AnswerError::Fault(fault)) => {
+                let error = Error::of_fault(request.word(), &fault);
+                let open = matches!(request, Request::Receive { .. });
+                Err(if error.kind == Kind::Empty && !open { error.given_up() } else { error })
+            }
             Ok(_) | Err(_) if !reply.status.is_success() => Err(Error::new(
                 Kind::Unwell,
                 format!("{} answers {} without saying why", self.address.url, reply.status),
-                "look into the server's event log; it is tried again",
+                "look into the server's event log; try again, as `popgate run` does by itself",
             )),
             Ok(answer) => Ok(answer),
             Err(error) => Err(Error::protocol(error)),

@@ -10,6 +10,9 @@ use super::value::Value;
 /// The most errors, or warnings, of one pipeline. More than there can be mailboxes in a chunk.
 const MOST_RECORDS: usize = 50_000;
 
+/// How many bytes they may take in all.
+const MOST_WORDS: usize = 256 << 20;
+
 /// Why the other side's words make no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ConversationError {
@@ -20,8 +23,11 @@ pub(super) enum ConversationError {
     #[error(transparent)]
     Message(#[from] MessageError),
     /// Too many of them.
-    #[error("more than {MOST_RECORDS} errors or warnings of one pipeline")]
+    #[error("more than {MOST_RECORDS} errors or warnings of one pipeline, or {MOST_WORDS} bytes of them")]
     Records,
+    /// More output than anybody asked for.
+    #[error("more than {0} objects of one pipeline")]
+    Output(usize),
 }
 
 /// A pool of one runspace, as the client knows it.
@@ -120,6 +126,11 @@ pub(super) struct Heard {
     pub(super) end: Option<End>,
     /// Something was said since this was last set to false.
     pub(super) fresh: bool,
+    /// How many objects may still come, and of how many.
+    left: usize,
+    most: usize,
+    /// How many bytes errors and warnings took.
+    words: usize,
 }
 
 /// How a pipeline ended.
@@ -131,18 +142,29 @@ pub(super) enum End {
 }
 
 impl Heard {
+    /// Nothing so far, and at most so many objects to come.
+    pub(super) fn up_to(most: usize) -> Self {
+        Self { left: most, most, ..Self::default() }
+    }
+
     /// Takes what the pipeline's stream holds, and hands each object of output to `each`.
     pub(super) fn hear(
         &mut self,
         bytes: &[u8],
         each: &mut dyn FnMut(Value),
     ) -> Result<(), ConversationError> {
-        let Self { joiner, errors, warnings, end, fresh } = self;
+        let Self { joiner, errors, warnings, end, fresh, left, most, words } = self;
         joiner.push(bytes, |message| {
             *fresh = true;
             let (kind, value) = message::parse(&message)?;
+            if matches!(kind, Kind::ErrorRecord | Kind::WarningRecord) {
+                *words = words.saturating_add(message.len());
+            }
             match kind {
-                Kind::PipelineOutput => each(value),
+                Kind::PipelineOutput => {
+                    *left = left.checked_sub(1).ok_or(ConversationError::Output(*most))?;
+                    each(value);
+                }
                 Kind::ErrorRecord => errors.push(ErrorRecord::read(&value)),
                 Kind::WarningRecord => warnings.push(Warning::read(&value)),
                 Kind::PipelineState => {
@@ -158,7 +180,7 @@ impl Heard {
                 }
                 _ => {}
             }
-            if errors.len().max(warnings.len()) > MOST_RECORDS {
+            if errors.len().max(warnings.len()) > MOST_RECORDS || *words > MOST_WORDS {
                 return Err(ConversationError::Records);
             }
             Ok(())

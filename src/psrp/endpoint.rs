@@ -44,6 +44,13 @@ pub enum Auth {
     },
 }
 
+impl Auth {
+    /// Kerberos with a ticket that is there.
+    pub(crate) fn ticket() -> Self {
+        Self::Kerberos { username: None, credential: Credential::Cache, service_host: None }
+    }
+}
+
 /// How a Kerberos ticket is had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {

@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::record::ErrorRecord;
 use super::wsman::Fault;
 
+/// What to do about a failure that may pass by itself.
+pub(super) const AGAIN: &str = "try again; `popgate run` does so by itself";
+
 /// A failure of a session, not of a command in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
@@ -86,6 +89,11 @@ impl Error {
         Self { in_vain: true, ..self }
     }
 
+    /// The process ends; what became of the request was not heard.
+    pub(super) fn interrupted() -> Self {
+        Self::new(Kind::SessionLost, "it was interrupted", "")
+    }
+
     /// The other side's words make no sense.
     pub(super) fn protocol(what: impl std::fmt::Display) -> Self {
         Self::new(
@@ -100,8 +108,15 @@ impl Error {
         Self::fault(doing, fault).in_vain()
     }
 
+    /// The server gave a request up that is no open question. Whether anything came of it, it does not say.
+    pub(super) fn given_up(self) -> Self {
+        Self { kind: Kind::Late, help: AGAIN.to_owned(), in_vain: false, ..self }
+    }
+
     fn fault(doing: &str, fault: &Fault) -> Self {
         let said = if fault.reason.is_empty() { fault.name.as_str() } else { fault.reason.as_str() };
+        // Our own sentence goes on behind it.
+        let said = said.trim().trim_end_matches('.');
         let what = match fault.code {
             0 => format!("{doing}: {said}"),
             code => format!("{doing}: fault {code}: {said}"),
@@ -132,10 +147,14 @@ impl Error {
             code if fault.name == "TimedOut" => Self::new(
                 if code == 0 { Kind::Empty } else { Kind::Unwell },
                 what,
-                "the server is busy; it is tried again",
+                "the server is busy; try again, as `popgate run` does by itself",
             ),
             _ if fault.name == "AccessDenied" => Self::forbidden(what),
-            code => Self::new(Kind::Refused { code }, what, ""),
+            code => Self::new(
+                Kind::Refused { code },
+                what,
+                format!("`winrm helpmsg 0x{code:x}` on a Windows machine says what the number means"),
+            ),
         }
     }
 
@@ -148,7 +167,7 @@ impl Error {
                 let help = limit_help(&kind);
                 Self::new(kind, what, help)
             }
-            None => Self::new(Kind::SessionLost, what, "it is tried again"),
+            None => Self::new(Kind::SessionLost, what, AGAIN),
         }
     }
 
@@ -169,7 +188,7 @@ fn limit_help(kind: &Kind) -> &'static str {
             "the account holds all its sessions (18 by default): close others, lower `sessions`, or wait until the \
              abandoned ones expire"
         }
-        _ => "the server asks to wait; popgate does, and tries again",
+        _ => "the server asks to be left alone for a while; then try again, as `popgate run` does by itself",
     }
 }
 

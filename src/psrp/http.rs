@@ -14,7 +14,7 @@ use secrecy::ExposeSecret as _;
 
 use super::cookies::Cookies;
 use super::endpoint::{Auth, Endpoint};
-use super::error::{Error, Kind};
+use super::error::{AGAIN, Error, Kind};
 use crate::tls;
 
 /// The largest body that is read. Servers keep to `MaxEnvelopeSize`, which is an eighth of it.
@@ -214,13 +214,9 @@ impl Wire {
                 let after = response.headers().get(reqwest::header::RETRY_AFTER);
                 let after = after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
                 let retry_after = after.map(|seconds: u64| Duration::from_secs(seconds.min(3600)));
-                Error::new(
-                    Kind::Throttled { retry_after },
-                    format!("{url} answers {status}"),
-                    "it is tried again",
-                )
+                Error::new(Kind::Throttled { retry_after }, format!("{url} answers {status}"), AGAIN)
             }
-            502 | 504 => Error::new(Kind::Unwell, format!("{url} answers {status}"), "it is tried again"),
+            502 | 504 => Error::new(Kind::Unwell, format!("{url} answers {status}"), AGAIN),
             _ => return Ok(()),
         };
         Err(if status.as_u16() == 504 || status.as_u16() == 502 { error } else { error.in_vain() })
@@ -305,21 +301,48 @@ fn no_kerberos() -> Error {
 fn lost(error: &reqwest::Error, url: &Url) -> Error {
     let why = reason(error);
     if let Some(tls) = tls_error(error) {
-        let what = format!("no TLS connection to {url}: {tls}");
+        let what = format!("no TLS connection to {url}: {}", tls_words(tls));
         return Error::new(Kind::Tls, what, tls_help(tls)).in_vain();
     }
+    let broke = is_eof(error);
     if error.is_connect() {
-        return Error::new(
-            Kind::Unreachable,
-            format!("no connection to {url}: {why}"),
-            "check the host's name, the port, the firewall, and whether the service runs",
-        )
-        .in_vain();
+        let help = if broke {
+            "it hung up instead of beginning TLS: is that a port for `http://`?"
+        } else {
+            "check the host's name, the port, the firewall, and whether the service runs"
+        };
+        return Error::new(Kind::Unreachable, format!("no connection to {url}: {why}"), help).in_vain();
     }
     if error.is_timeout() {
-        return Error::new(Kind::Late, format!("{url} did not answer in time"), "it is tried again");
+        return Error::new(Kind::Late, format!("{url} did not answer in time"), AGAIN);
     }
-    Error::new(Kind::Unreachable, format!("{url} hung up in the middle: {why}"), "it is tried again")
+    if broke {
+        let what = format!("{url} hung up before its answer was whole");
+        return Error::new(Kind::Unreachable, what, AGAIN);
+    }
+    let help = if url.scheme() == "http" {
+        "if that port speaks TLS, write `https://`; otherwise try again, as `popgate run` does by itself"
+    } else {
+        AGAIN
+    };
+    Error::new(Kind::Unreachable, format!("{url} hung up in the middle: {why}"), help)
+}
+
+/// Tells whether the other side closed the connection where more had to come.
+fn is_eof(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|error| error.kind() == std::io::ErrorKind::UnexpectedEof) {
+            return true;
+        }
+        // An I/O error hides the one it was made of.
+        if io.and_then(std::io::Error::get_ref).is_some_and(|inner| is_eof(inner)) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
@@ -338,11 +361,36 @@ fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rus
     None
 }
 
+/// What is wrong with a certificate, with its dates as a person writes them.
+fn tls_words(error: &rustls::Error) -> String {
+    use rustls::CertificateError as Bad;
+    let day = |time: rustls::pki_types::UnixTime| {
+        let moment = i64::try_from(time.as_secs()).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
+        moment.map_or_else(|| "long ago".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
+    };
+    match error {
+        rustls::Error::InvalidCertificate(Bad::ExpiredContext { not_after, time }) => {
+            format!("its certificate expired on {}, and it is {} here", day(*not_after), day(*time))
+        }
+        rustls::Error::InvalidCertificate(Bad::NotValidYetContext { not_before, time }) => {
+            format!("its certificate is valid from {}, and it is {} here", day(*not_before), day(*time))
+        }
+        rustls::Error::InvalidCertificate(Bad::UnknownIssuer) => {
+            "its certificate was signed by an authority that nobody here knows".to_owned()
+        }
+        rustls::Error::General(what) => what.clone(),
+        other => other.to_string(),
+    }
+}
+
 fn tls_help(error: &rustls::Error) -> &'static str {
     use rustls::CertificateError as Bad;
     match error {
         rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
             "the server's certificate has expired: renew it, or set this machine's clock"
+        }
+        rustls::Error::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
+            "set this machine's clock, or look at the server's certificate"
         }
         rustls::Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
             "the certificate is for another name: write the URL with a name that is in it"
@@ -350,6 +398,7 @@ fn tls_help(error: &rustls::Error) -> &'static str {
         rustls::Error::InvalidCertificate(Bad::UnknownIssuer) => {
             "name the authority that signed the server's certificate with `ca_file`, or pin the certificate with `pin`"
         }
+        rustls::Error::InvalidMessage(_) => "that port does not seem to speak TLS: is it one for `http://`?",
         rustls::Error::General(_) => "if the certificate was renewed, write its new fingerprint in `pin`",
         _ => "look at the server's certificate and at the TLS versions that it offers; 1.2 is the least",
     }

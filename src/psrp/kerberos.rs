@@ -7,6 +7,8 @@
 
 mod keytab;
 
+use std::io::Read as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use libgssapi::context::{ClientCtx, CtxFlags, SecurityContext as _};
@@ -21,8 +23,6 @@ use super::error::{Error, Kind};
 use super::seal::{self, Sealed};
 
 const NO_TICKET: &str = "there is no ticket: write `keytab`, or get one with `kinit`";
-
-const NO_KEY: &str = "the keytab cannot be read or has no keys of this principal: look with `klist -k FILE`";
 
 /// Who asks, and for which service.
 pub(super) struct Person {
@@ -46,8 +46,8 @@ impl Person {
             let error = failed("no Kerberos ticket", error);
             match &self.credential {
                 // Without a key that fits, GSSAPI goes on to look for a cache, and speaks of that.
-                Credential::Keytab(_) if error.help == NO_TICKET => {
-                    Error { help: NO_KEY.to_owned(), ..error }
+                Credential::Keytab(path) if error.help == NO_TICKET => {
+                    unusable(path, self.username.as_deref())
                 }
                 _ => error,
             }
@@ -130,6 +130,31 @@ impl Context {
             return Err(Error::protocol("the sealed body is not as long as it says"));
         }
         Ok(message.to_vec())
+    }
+}
+
+/// What is wrong with a keytab that GSSAPI found no key in.
+fn unusable(path: &Path, principal: Option<&str>) -> Error {
+    let secret = |what: String, help: String| Error::new(Kind::Secret, what, help).in_vain();
+    let mut version = [0; 2];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut version));
+    let path = path.display();
+    match read {
+        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => secret(
+            format!("the keytab {path} cannot be read: {error}"),
+            "see `keytab` in the settings; popgate's own user must be able to read the file".to_owned(),
+        ),
+        // A keytab begins with 5 and the number of its format.
+        Ok(()) if version[0] == 5 => secret(
+            format!("the keytab {path} holds no usable key of {}", principal.unwrap_or("anybody")),
+            format!(
+                "`klist -k -e {path}` shows whose keys it holds; `username` is one of them, as it is written there"
+            ),
+        ),
+        _ => secret(
+            format!("{path} is no keytab"),
+            "make one with `ktutil`, or with `ktpass` on a domain controller".to_owned(),
+        ),
     }
 }
 

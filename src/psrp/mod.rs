@@ -42,7 +42,7 @@ mod xml;
 pub use client::{Answer, Client, Ending, Pipeline, Session};
 pub use endpoint::{Auth, Credential, Endpoint, Patience};
 pub use error::{Error, Kind};
-pub use farewell::farewell;
+pub use farewell::{farewell, leave};
 pub use message::Command;
 pub use record::{ErrorRecord, Warning};
 pub use value::{Object, Value};

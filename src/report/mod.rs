@@ -27,3 +27,4 @@ mod words;
 
 pub use harmless::harmless;
 pub use shown::{Extent, Shown, Unlisted};
+pub(crate) use words::names;

@@ -67,7 +67,7 @@ pub(super) fn zone(zone: &TimeZone) -> String {
 }
 
 /// The first names of many, and how many more there are.
-pub(super) fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut names = names.into_iter();
     let mut out = String::new();
     for name in names.by_ref().take(MOST_NAMES) {

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::diagnostic::Diagnostic;
 use crate::model::Digest;
+use crate::psrp::{Auth, Endpoint};
 
 /// The most bytes a settings file may have.
 pub(super) const LIMIT: usize = 256 * 1024;
@@ -225,7 +226,10 @@ fn target(of: Piece<'_>, base: &Path, timezone: &TimeZone, problems: &mut Proble
     let service = fields.need("service", help, problems);
     let source = desired.and_then(|field| source::read(field, base, problems));
     let settings = store.and_then(|field| store::read(field, base, problems));
-    let organisation = settings.as_ref().and_then(|store| store.organisation());
+    // A store that is wrong is told once; what leans on it is looked at as if it were right.
+    let unread = store.is_some() && settings.is_none();
+    let unread = unread.then(|| Endpoint::new(String::new(), String::new(), Auth::ticket()));
+    let organisation = settings.as_ref().map_or(unread.as_ref(), |store| store.organisation());
     let service_field = service;
     let service = service.and_then(|field| service::read(field, organisation, base, problems));
     if let (Some(field), Some(true), None) =

@@ -1,7 +1,9 @@
 //! Exchange: the client of PowerShell remoting and the store, against the protocol double.
 
+mod bad_day;
 mod client;
 mod farm;
+mod interrupted;
 #[cfg(feature = "kerberos")]
 mod kerberos;
 mod program;

@@ -82,7 +82,7 @@ impl Engine {
         }
         let server = &settle.instance.server;
         let why = if let Some(error) = arrival.unknown {
-            let what = format!("nobody knows what {server} reads: {error}");
+            let what = format!("whether {server} can read the changes yet cannot be asked: {error}");
             // Who types a command shall not sit before a store that does not answer.
             if error.fault.is_transient() && !matches!(self.mode.goal, Goal::Run) {
                 let error = ServiceError { what, fault: error.fault, help: error.help };

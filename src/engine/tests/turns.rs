@@ -29,6 +29,34 @@ fn a_retry_waits_for_its_time_while_files_move() {
 }
 
 #[test]
+fn somebody_who_waits_for_a_batch_waits_as_long_as_the_store_asks_and_is_restarted_for_once() {
+    let mut hand = Hand::once("  al: disabled\n  bo: disabled\n", &["al", "bo", "cy"]);
+    let asked = Duration::from_secs(90);
+    hand.batch("one", &Outcome::NotApplied(Fault::Transient { retry_after: Some(asked) }));
+    let refused = hand.now.mono;
+    hand.look(Ok(running("one", Duration::from_hours(5))));
+    assert!(hand.now.mono >= refused + asked, "{:?}", hand.now.mono);
+    hand.write(&Outcome::Done);
+    hand.look(Ok(running("one", Duration::from_hours(5))));
+    hand.settle("one", "two");
+    assert!(hand.engine.finished());
+}
+
+#[test]
+fn nobody_waits_for_hours_and_nobody_waits_unasked() {
+    let hours = Fault::Transient { retry_after: Some(Duration::from_hours(2)) };
+    let mut hand = Hand::once(OFF, &["al", "bo"]);
+    hand.batch("one", &Outcome::NotApplied(hours));
+    assert!(stopped_in(&mut hand, Duration::from_hours(5)));
+
+    let mut hand = Hand::once(OFF, &["al", "bo"]);
+    hand.batch("one", &Outcome::NotApplied(Fault::TRANSIENT));
+    let refused = hand.now.mono;
+    hand.batch("one", &Outcome::Done);
+    assert!(hand.now.mono < refused + Duration::from_millis(500));
+}
+
+#[test]
 fn what_a_store_refused_is_tried_again_at_the_next_refresh() {
     let mut hand = Hand::new(OFF, &["al", "bo"]);
     hand.batch("one", &Outcome::NotApplied(Fault::Denied));

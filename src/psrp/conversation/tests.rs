@@ -6,7 +6,7 @@ const POOL: &[u8] = include_bytes!("../golden/pool_opened.bin");
 const PIPELINE: &[u8] = include_bytes!("../golden/pipeline.bin");
 
 fn heard(bytes: &[u8], cut: usize) -> Result<(Vec<Value>, Heard), ConversationError> {
-    let (mut output, mut heard) = (Vec::new(), Heard::default());
+    let (mut output, mut heard) = (Vec::new(), Heard::up_to(9));
     for piece in bytes.chunks(cut) {
         heard.hear(piece, &mut |value| output.push(value))?;
     }
@@ -45,6 +45,14 @@ fn a_pipeline_of_somebody_else_is_understood_however_it_is_cut() {
         assert_eq!(heard.warnings.len(), 1);
         assert_eq!(heard.end, Some(End::Completed));
     }
+}
+
+#[test]
+fn output_without_end_is_cut_off() {
+    let mut heard = Heard::up_to(1);
+    let mut count = 0;
+    let said = heard.hear(PIPELINE, &mut |_| count += 1);
+    assert!(matches!(said, Err(ConversationError::Output(1))) && count == 1, "{said:?}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod roll;
 mod server;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -81,12 +82,14 @@ pub struct Exchange {
     roll: Mutex<Roll>,
     /// The servers that were found last.
     found: Mutex<Vec<Server>>,
+    /// Why each server could not be seen when that was last told: it is looked at before and after everything.
+    unseen: Mutex<BTreeMap<String, String>>,
 }
 
 impl Exchange {
     /// Makes the service. Nothing is contacted.
     pub fn new(farm: Farm) -> Self {
-        Self { farm, roll: Mutex::default(), found: Mutex::default() }
+        Self { farm, roll: Mutex::default(), found: Mutex::default(), unseen: Mutex::default() }
     }
 
     fn roll(&self) -> MutexGuard<'_, Roll> {
@@ -127,6 +130,11 @@ impl Exchange {
         let mut session = server::open(&self.farm.organisation).await?;
         let found = server::ask(&mut session, doing, &wire::servers()).await;
         server::close(session).await;
+        // Here it is a role of Exchange that is missing, and none of the server's endpoint.
+        let found = found.map_err(|error| match error.fault {
+            Fault::Denied => ServiceError { help: Some(preflight::ROLE.to_owned()), ..error },
+            _ => error,
+        });
         let found: Vec<Found> = found?.iter().filter_map(wire::read_server).collect();
         let mut servers: Vec<_> =
             found.into_iter().map(|found| Server { name: found.name, host: found.fqdn, url: None }).collect();
@@ -156,9 +164,11 @@ impl Exchange {
     }
 
     /// Looks at one server. One that cannot be seen is not stopped, it is unknown.
-    async fn seen(endpoint: Endpoint, name: String) -> Vec<Observed> {
+    async fn seen(endpoint: Endpoint, name: String) -> (Vec<Observed>, String, Option<String>) {
         let instance = |service: &str| Instance { server: name.clone(), service: service.to_owned() };
-        match server::look(&endpoint).await {
+        let seen = server::look(&endpoint).await;
+        let why = seen.as_ref().err().map(ToString::to_string);
+        let observed = match seen {
             Ok(look) => look
                 .services
                 .iter()
@@ -169,10 +179,21 @@ impl Exchange {
                     condition: *condition,
                 })
                 .collect(),
-            Err(error) => {
-                tracing::warn!(server = name, "The POP3 services of {name} cannot be seen: {error}.");
-                BOTH.map(|service| Observed::unknown(instance(service))).to_vec()
+            Err(_) => BOTH.map(|service| Observed::unknown(instance(service))).to_vec(),
+        };
+        (observed, name, why)
+    }
+
+    /// Says once that a server cannot be seen, and again when the reason is another one.
+    fn tell_unseen(&self, name: &str, why: Option<&str>) {
+        let mut unseen = self.unseen.lock().unwrap_or_else(PoisonError::into_inner);
+        match why {
+            Some(why) if unseen.get(name).is_none_or(|told| told != why) => {
+                tracing::warn!(server = name, "The POP3 services of {name} cannot be seen: {why}.");
+                unseen.insert(name.to_owned(), why.to_owned());
             }
+            Some(_) => {}
+            None => drop(unseen.remove(name)),
         }
     }
 
@@ -277,7 +298,11 @@ impl Service for Exchange {
                 Self::seen(endpoint, server.name).await
             });
         }
-        let mut seen: Vec<_> = looks.join_all().await.into_iter().flatten().collect();
+        let mut seen = Vec::new();
+        for (observed, name, why) in looks.join_all().await {
+            self.tell_unseen(&name, why.as_deref());
+            seen.extend(observed);
+        }
         for observed in &mut seen {
             let Instance { server, service } = &observed.instance;
             // A service that popgate's own restart left stopped still owes: nobody stopped it on purpose.

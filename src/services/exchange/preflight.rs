@@ -17,12 +17,20 @@ const SERVERS: Need = Need { command: "Get-ExchangeServer", parameters: &[], rem
 
 const JEA: &str = "let the endpoint's role show it: examples/exchange/jea has a role capability and a session \
                    configuration; or make the account an administrator of the server";
-const ROLE: &str = "give the account the role: `New-ManagementRoleAssignment -Role \"View-Only Configuration\" -User \
+pub(super) const ROLE: &str = "give the account the role: `New-ManagementRoleAssignment -Role \"View-Only Configuration\" -User \
                     ACCOUNT`, or see examples/exchange/role-group.ps1";
+
+const UNASKED: &str = "Exchange cannot be asked for its servers and their components";
 
 /// Looks at everything that a restart needs, without changing anything.
 pub(super) async fn look(exchange: &Exchange) -> Vec<Finding> {
     let mut findings = organisation(exchange).await;
+    if exchange.farm.servers == Servers::Auto
+        && findings.iter().any(|finding| finding.what.starts_with(UNASKED))
+    {
+        // Nobody else knows the servers.
+        return findings;
+    }
     match exchange.servers().await {
         Err(error) => findings.push(failed("the Exchange servers cannot be found", &error)),
         Ok(servers) => {
@@ -43,7 +51,7 @@ async fn organisation(exchange: &Exchange) -> Vec<Finding> {
     let auto = (exchange.farm.servers == Servers::Auto).then_some(SERVERS);
     let needed: Vec<Need> = [COMPONENT].into_iter().chain(auto).collect();
     match server::open(&exchange.farm.organisation).await {
-        Err(error) => vec![failed("Exchange cannot be asked for its servers and their components", &error)],
+        Err(error) => vec![failed(UNASKED, &error)],
         Ok(mut session) => {
             let findings = visible(&mut session, &needed, "Exchange").await;
             server::close(session).await;

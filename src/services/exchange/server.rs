@@ -147,7 +147,7 @@ async fn restart_in(
         other => Err(ServiceError {
             what: format!("{service} was restarted, and is now {}", word(other)),
             fault: Fault::TRANSIENT,
-            help: Some("look at the server's application log; it is tried again".to_owned()),
+            help: Some("look at the server's application log; try again with `popgate restart`, as `popgate run` does by itself".to_owned()),
         }),
     }
 }
@@ -212,7 +212,7 @@ pub(super) fn of_session(error: &psrp::Error) -> ServiceError {
 }
 
 fn of_command(doing: &str, error: &ErrorRecord) -> ServiceError {
-    let what = format!("{doing}: {}", error.message.trim());
+    let what = format!("{doing}: {}", error.message.trim().trim_end_matches('.'));
     if is_missing(error) {
         return ServiceError {
             what,

@@ -69,12 +69,36 @@ async fn count(
                 Err(error) => silent = Some(error),
             }
         }
+        let absent = |guid: &&Uuid| stale.contains(*guid) || !here.contains(*guid);
+        let absent: Vec<Uuid> = guids.iter().filter(absent).copied().collect();
+        for guid in not_written(store, session, own, &absent, &written).await? {
+            stale.remove(&guid);
+            here.insert(guid);
+        }
     }
     let missing = written.keys().filter(|guid| stale.contains(*guid) || !here.contains(*guid)).count();
     match silent {
         Some(error) if here.is_empty() && stale.is_empty() => Err(error),
         _ => Ok(missing),
     }
+}
+
+/// Returns those that do not read as written on the very controller that they are written on: the answer to a write may
+/// have been lost with the write itself, or somebody was there since. Of these, nothing is on its way.
+async fn not_written(
+    store: &ExchangeStore,
+    session: &mut Session,
+    own: &str,
+    guids: &[Uuid],
+    written: &BTreeMap<Uuid, Access>,
+) -> Result<Vec<Uuid>, StoreError> {
+    let seen = at(store, session, own, guids).await?;
+    let other = seen.into_iter().filter(|(guid, look)| match look {
+        Look::There(mailbox) => !mailbox.state.is(written[guid]),
+        Look::Gone => store.known().domains.contains_key(guid),
+        Look::Failed(_) => false,
+    });
+    Ok(other.map(|(guid, _)| guid).collect())
 }
 
 /// Looks at mailboxes on one controller; many are looked at by reading all.

@@ -124,7 +124,7 @@ pub(super) fn ended(doing: &str, answer: &Answer) -> Result<(), StoreError> {
         Ending::Stopped => Err(StoreError {
             what: format!("{doing}: Exchange stopped it, or it took too long"),
             fault: Fault::TRANSIENT,
-            help: Some("it is tried again".to_owned()),
+            help: Some("try again, as `popgate run` does by itself".to_owned()),
         }),
         Ending::Refused(error) | Ending::Lost(error) => {
             let error = verdict::of_session(error);

@@ -1,7 +1,7 @@
 //! Exchange Server: who has POP3, by `Get-CASMailbox` and `Set-CASMailbox` over PowerShell remoting.
 //!
 //! `wire` turns mailboxes into accounts, `verdict` says what errors and warnings mean, `controllers` chooses who
-//! answers; all three are pure. `client` opens sessions, `read`, `look`, `write` and `arrival` use them.
+//! answers; all three are pure. `client` opens sessions, `read`, `names`, `look`, `write` and `arrival` use them.
 //!
 //! Rules that follow from how Exchange is: never an empty identity, which means everybody; always an unlimited result
 //! size, and "more results" is an error; an error is never an empty list; one controller for each domain; a write counts
@@ -11,6 +11,7 @@ mod arrival;
 mod client;
 mod controllers;
 mod look;
+mod names;
 mod preflight;
 mod read;
 mod verdict;
@@ -25,9 +26,14 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{Reader, StoreError, Wanted, Writer};
-use crate::model::{Access, AccountId, Finding, Live, Outcome};
+use crate::model::{Access, AccountId, Fault, Finding, Live, Outcome};
 use crate::plan::Change;
 use crate::psrp::{Client, Endpoint, Error};
+
+/// How long a read waits in all when Exchange asks it to.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What a pause counts for at least.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// An organisation, and which part of it is looked after.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,23 +131,18 @@ impl Reader for ExchangeStore {
     }
 
     async fn read_for(&self, wanted: &Wanted) -> Result<Live, StoreError> {
-        let before = self.known().controllers.clone();
-        match read::read(self, wanted).await {
-            Ok(live) => Ok(live),
-            Err(read::Failed::Store(error)) => Err(error),
-            // Another controller may do better, once.
-            Err(read::Failed::Controller(name, error)) => {
-                tracing::warn!(controller = name, "{}: taking another controller.", error.what);
+        let mut left = PATIENCE;
+        loop {
+            match self.read_once(wanted).await {
+                // A short pause that Exchange asks for is granted here: whoever waits for a plan has nobody else to.
+                Err(StoreError { fault: Fault::Transient { retry_after: Some(asked) }, what, .. })
+                    if asked <= left && !left.is_zero() =>
                 {
-                    let mut known = self.known();
-                    known.avoid.insert(name);
-                    known.controllers.clear();
+                    tracing::info!("{what}: waiting {asked:?}.");
+                    left = left.saturating_sub(asked.max(SHORTEST));
+                    tokio::time::sleep(asked).await;
                 }
-                let again = read::read(self, wanted).await;
-                again.map_err(|_| {
-                    self.known().controllers = before;
-                    error
-                })
+                read => return read,
             }
         }
     }
@@ -164,6 +165,31 @@ impl Reader for ExchangeStore {
 
     async fn not_arrived(&self, server: &str, written: &[(AccountId, Access)]) -> Result<usize, StoreError> {
         arrival::not_arrived(self, server, written).await
+    }
+}
+
+impl ExchangeStore {
+    /// Reads on the controllers that are pinned, or once more on others.
+    async fn read_once(&self, wanted: &Wanted) -> Result<Live, StoreError> {
+        let before = self.known().controllers.clone();
+        match read::read(self, wanted).await {
+            Ok(live) => Ok(live),
+            Err(read::Failed::Store(error)) => Err(error),
+            // Another controller may do better, once.
+            Err(read::Failed::Controller(name, error)) => {
+                tracing::warn!(controller = name, "{}: taking another controller.", error.what);
+                {
+                    let mut known = self.known();
+                    known.avoid.insert(name);
+                    known.controllers.clear();
+                }
+                let again = read::read(self, wanted).await;
+                again.map_err(|_| {
+                    self.known().controllers = before;
+                    error
+                })
+            }
+        }
     }
 }
 

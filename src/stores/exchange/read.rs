@@ -1,16 +1,17 @@
-//! Reading: one pipeline for each domain, and a look-up for each name that it cannot show.
+//! Reading: one pipeline for each domain.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
-use super::client::{controller_failed, ended, whole};
-use super::verdict::{Caution, Verdict};
-use super::wire::{self, Asking, Mailbox};
+use super::client::{controller_failed, whole};
+use super::names;
+use super::verdict::Caution;
+use super::wire::Mailbox;
 use super::{ExchangeStore, Scope};
 use crate::model::{Fault, Live, Servers};
 use crate::name::fold;
-use crate::psrp::{Ending, Session};
+use crate::psrp::Session;
 use crate::stores::{StoreError, Wanted};
 
 /// How a read failed.
@@ -54,7 +55,7 @@ async fn read_in(store: &ExchangeStore, session: &mut Session, wanted: &Wanted) 
         }
         found.extend(mailboxes.into_iter().map(|mailbox| (number, mailbox)));
     }
-    let more = look_up(store, session, wanted, &domains, &found).await?;
+    let more = names::look_up(store, session, wanted, &domains, &found).await?;
     remember(store, &found, &more);
     let shorts = store.known().netbios.clone();
     let accounts = found.into_iter().map(|(number, mailbox)| {
@@ -68,7 +69,10 @@ async fn read_in(store: &ExchangeStore, session: &mut Session, wanted: &Wanted) 
         Failed::Store(StoreError {
             what: twice.to_string(),
             fault: Fault::TRANSIENT,
-            help: Some("mailboxes may have moved while they were read; it is tried again".to_owned()),
+            help: Some(
+                "mailboxes may have moved while they were read; try again, as `popgate run` does by itself"
+                    .to_owned(),
+            ),
         })
     })
 }
@@ -150,114 +154,10 @@ async fn netbios(
     };
     let label = domain.split('.').next().unwrap_or_default().to_uppercase();
     let guess: String = label.chars().take(15).collect();
-    let meaning = one(store, session, controller, &format!("{guess}\\{}", witness.sam)).await?;
-    let proven = (meaning == Meaning::One(witness.guid)).then_some(guess);
+    let meaning = names::one(store, session, controller, &format!("{guess}\\{}", witness.sam)).await?;
+    let proven = (meaning == names::Meaning::One(witness.guid)).then_some(guess);
     store.known().netbios.insert(domain.to_owned(), proven);
     Ok(())
-}
-
-/// Looks up the names that a whole read does not show (aliases, UPNs): those that were never bound, and popgate's own.
-async fn look_up(
-    store: &ExchangeStore,
-    session: &mut Session,
-    wanted: &Wanted,
-    domains: &[(Option<&str>, Option<&str>)],
-    found: &[(usize, Mailbox)],
-) -> Result<HashMap<Uuid, Vec<String>>, StoreError> {
-    let shorts = store.known().netbios.clone();
-    let mut known: HashSet<String> = HashSet::with_capacity(found.len() * 5);
-    let guids: HashSet<Uuid> = found.iter().map(|(_, mailbox)| mailbox.guid).collect();
-    for (number, mailbox) in found {
-        let netbios = domains[*number].0.and_then(|domain| shorts.get(domain)?.as_deref());
-        mailbox.folded_names(netbios, &mut |name| {
-            known.insert(name);
-        });
-    }
-    let mut more: HashMap<Uuid, Vec<String>> = HashMap::new();
-    let own = store.organisation.endpoint.auth.username();
-    let mut left = store.organisation.look_ups;
-    let mut tried = HashSet::new();
-    for name in own.into_iter().chain(wanted.names.iter().map(String::as_str)) {
-        let folded = fold(name);
-        if known.contains(&folded) || !tried.insert(folded.clone()) {
-            continue;
-        }
-        // The account it meant at first, as long as that is there: whoever has the name now is not asked.
-        let bound = wanted.bindings.get(&folded).and_then(wire::guid).filter(|guid| guids.contains(guid));
-        if let Some(guid) = bound {
-            more.entry(guid).or_default().push(name.to_owned());
-            continue;
-        }
-        let Some(rest) = left.checked_sub(1) else {
-            tracing::warn!(
-                limit = store.organisation.look_ups,
-                "More names than that would have to be looked up one by one; the rest counts as missing. Write addresses."
-            );
-            break;
-        };
-        left = rest;
-        for (_, controller) in domains {
-            match one(store, session, *controller, name).await? {
-                // Several of one alias, or one out of scope: it is as good as unknown, and never guessed.
-                Meaning::One(guid) if guids.contains(&guid) => {
-                    more.entry(guid).or_default().push(name.to_owned());
-                }
-                Meaning::Many(several) => {
-                    for guid in several.into_iter().filter(|guid| guids.contains(guid)) {
-                        more.entry(guid).or_default().push(name.to_owned());
-                    }
-                }
-                Meaning::One(_) | Meaning::None => {}
-            }
-        }
-    }
-    Ok(more)
-}
-
-/// What one name means on one controller.
-#[derive(Debug, PartialEq, Eq)]
-enum Meaning {
-    None,
-    One(Uuid),
-    Many(Vec<Uuid>),
-}
-
-async fn one(
-    store: &ExchangeStore,
-    session: &mut Session,
-    controller: Option<&str>,
-    name: &str,
-) -> Result<Meaning, StoreError> {
-    // To Exchange, an empty name means everybody, and a pattern several.
-    if name.trim().is_empty() || name.contains('*') {
-        return Ok(Meaning::None);
-    }
-    let mut guids = Vec::new();
-    let ask = |asking: Asking<'_>| asking.one(name);
-    let answer = store
-        .ask(session, controller, ask, &mut |value| {
-            guids.extend(Mailbox::read(&value).map(|mailbox| mailbox.guid));
-        })
-        .await;
-    let doing = format!("looking up `{name}`");
-    if let Ending::Failed(why) = &answer.ending
-        && matches!(Verdict::of(why), Verdict::NotFound | Verdict::Ambiguous)
-    {
-        return Ok(Meaning::None);
-    }
-    ended(&doing, &answer)?;
-    let other = answer.errors.iter().find(|error| {
-        // A name that cannot be an identity is no name of a mailbox.
-        !matches!(Verdict::of(error), Verdict::NotFound | Verdict::Ambiguous | Verdict::Refused)
-    });
-    if let Some(error) = other {
-        return Err(super::verdict::of_command(&doing, error));
-    }
-    Ok(match guids[..] {
-        [] => Meaning::None,
-        [guid] => Meaning::One(guid),
-        _ => Meaning::Many(guids),
-    })
 }
 
 /// Keeps what a write needs to know.

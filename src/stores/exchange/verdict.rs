@@ -99,7 +99,7 @@ impl Verdict {
             Self::NotFound => "the mailbox was deleted, or lies outside what popgate's account can see",
             Self::Ambiguous => "write a name that only one mailbox has: its address or its GUID",
             Self::Denied(why) => why,
-            Self::Wait(_) => "Exchange asks to wait; popgate does, and tries again",
+            Self::Wait(_) => "Exchange asks to be left alone for a while; popgate does that, and tries again",
             Self::Controller => "the domain controller does not answer; another one is taken next time",
             Self::Refused => {
                 "look at the mailbox with Get-CASMailbox, and try the same with Set-CASMailbox by hand"
@@ -215,7 +215,7 @@ pub(super) fn of_session(error: &Error) -> StoreError {
 pub(super) fn of_command(doing: &str, error: &ErrorRecord) -> StoreError {
     let verdict = Verdict::of(error);
     StoreError {
-        what: format!("{doing}: {}", error.message),
+        what: format!("{doing}: {}", error.message.trim().trim_end_matches('.')),
         fault: if verdict == Verdict::NotFound { Fault::TRANSIENT } else { verdict.fault() },
         help: Some(verdict.remedy().to_owned()),
     }

@@ -56,6 +56,11 @@ impl Asking<'_> {
         self.selected(get, &STATES)
     }
 
+    /// Asks for many names at once, to hear which of them nobody has.
+    pub(super) fn named(self, names: &[&str]) -> Pipeline {
+        self.selected(self.get(), &["Guid"]).fed(names.iter().map(|name| (*name).to_owned()))
+    }
+
     /// Gives these mailboxes this access.
     pub(super) fn set(self, access: Access, guids: &[Uuid]) -> Pipeline {
         let set = Command::new("Set-CASMailbox")

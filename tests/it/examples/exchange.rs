@@ -103,6 +103,46 @@ fn every_settings_file_is_in_order() {
 }
 
 #[test]
+fn the_first_hour_goes_as_it_is_written() {
+    let double = Exchange::start(&organisation());
+    let mut world = world(&double, "farm.yaml");
+    // Whatever the hour is, the window is closed.
+    let mut date = world.command("date");
+    date.args(["-u", "-d", "3 days", "+[{allow: restarts, at: \"12:00-13:00\", days: [%a]}]"])
+        .env("LC_ALL", "C");
+    let window = world.run(date, "").success().stdout.to_lowercase();
+    let settings = world.read("popgate.yaml").replace("always", window.trim());
+    world.write("farm.yaml", settings);
+    let bin = Path::new(env!("CARGO_BIN_EXE_popgate")).parent().unwrap().to_str().unwrap().to_owned();
+    world.env("PATH", format!("{bin}:/usr/bin:/bin"));
+    let text = read("README.md");
+    let (_, hour) = text.split_once("## The first hour").unwrap();
+    let steps = hour.lines().filter_map(|line| line.strip_prefix("$ "));
+    let expected = [
+        (0, "EX03: Restart-Service can be used"),
+        (0, ""),
+        (0, "nothing to change"),
+        (0, "Wrote desired-state/staff.yaml"),
+        (0, "1 change: disable POP3 for 1 user"),
+        (9, "1 change done"),
+        (0, "6 restarts owed"),
+    ];
+    let mut done = 0;
+    for (step, (code, words)) in steps.zip(expected) {
+        let step = step.replace(" apply ", " apply --yes ");
+        let mut shell = world.command("sh");
+        shell.args(["-c", &step]);
+        let ran = world.run(shell, "").ends_with(code);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(said.contains(words), "`{step}` does not say `{words}`: {said}");
+        done += 1;
+    }
+    assert_eq!(done, expected.len(), "every step is still there");
+    assert!(!double.pop("jsmith@contoso.example") && double.pop("anna.meier@contoso.example"));
+    assert_eq!(double.restarts("EX01"), (0, 0));
+}
+
+#[test]
 fn a_commit_becomes_one_batch_and_two_restarts_on_each_server() {
     let double = Exchange::start(&organisation());
     let world = world(&double, "farm.yaml");

@@ -20,7 +20,7 @@ fn two_sites(delay: f64) -> Value {
     })
 }
 
-fn three_servers(more: &Value) -> Value {
+pub(super) fn three_servers(more: &Value) -> Value {
     let mut scenario = json!({
         "generate": 40,
         "servers": [{"name": "EX01"}, {"name": "EX02"}, {"name": "EX03"}, {"name": "EDGE1", "role": "Edge"}],
@@ -32,12 +32,12 @@ fn three_servers(more: &Value) -> Value {
 }
 
 /// Nobody has POP3; half of the generated mailboxes have it so far.
-fn nobody(count: usize) -> String {
+pub(super) fn nobody(count: usize) -> String {
     let users = (0..count).map(|number| format!("  user{number:05}@contoso.example: disabled\n"));
     format!("pop3:\n{}", users.collect::<String>())
 }
 
-fn world(double: &Exchange, wait: &str) -> World {
+pub(super) fn world(double: &Exchange, wait: &str) -> World {
     let world = World::new();
     world.write("desired/users.yaml", DESIRED);
     world.write("password", PASSWORD);
@@ -79,7 +79,7 @@ fn waited(double: &Exchange, server: &str) -> Vec<u64> {
     ours.map(|event| ((at(event) - written) * 1000.0) as u64).collect()
 }
 
-fn succeeded(ran: &Ran) {
+pub(super) fn succeeded(ran: &Ran) {
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
 }
 

@@ -158,9 +158,16 @@ fn what_the_realm_does_not_know_is_told_apart() {
     let double = Exchange::start(&scenario(&[]));
     let stranger =
         format!("keytab: {}, username: nobody@CONTOSO.EXAMPLE", double.keytab("svc-popgate").display());
-    fails(&double, &format!("{}, {stranger}", url(&double, "https")), &["no Kerberos ticket", "klist -k"]);
+    fails(
+        &double,
+        &format!("{}, {stranger}", url(&double, "https")),
+        &["no usable key of nobody@", "klist -k"],
+    );
     let missing = "keytab: /nonexistent/keytab, username: svc-popgate@CONTOSO.EXAMPLE";
-    fails(&double, &format!("{}, {missing}", url(&double, "https")), &["no Kerberos ticket", "klist -k"]);
+    fails(&double, &format!("{}, {missing}", url(&double, "https")), &["/nonexistent/keytab cannot be read"]);
+    std::fs::write(double.dir().join("junk"), "junk").unwrap();
+    let junk = "keytab: junk, username: svc-popgate@CONTOSO.EXAMPLE";
+    fails(&double, &format!("{}, {junk}", url(&double, "https")), &["is no keytab", "ktutil"]);
     let elsewhere =
         format!("{}, {}, service_host: ex99.contoso.example", url(&double, "https"), keytab(&double));
     fails(&double, &elsewhere, &["HTTP/ex99.contoso.example", "setspn"]);

@@ -234,9 +234,16 @@ async fn whoever_is_asked_to_wait_is_not_asked_again_at_once() {
     let wait = Fault::Transient { retry_after: Some(Duration::from_millis(1200)) };
     assert_eq!(outcomes, [Outcome::Done, Outcome::NotApplied(wait)]);
     // The front end throttles as well, before there is a session.
-    organised.double.fault(&json!({"kind": "throttle", "wait_ms": 900}));
+    organised.double.fault(&json!({"kind": "throttle", "wait_ms": 90_000}));
     let error = organised.read().await.unwrap_err();
-    assert_eq!(error.fault, Fault::Transient { retry_after: Some(Duration::from_millis(900)) }, "{error}");
+    assert_eq!(error.fault, Fault::Transient { retry_after: Some(Duration::from_secs(90)) }, "{error}");
+    // A short pause is granted by the read itself.
+    organised.double.control("/reset", &json!({}));
+    organised.double.fault(&json!({"kind": "throttle", "wait_ms": 900}));
+    assert!(organised.read().await.is_ok());
+    let requests = organised.double.events("request");
+    let at = |place: usize| requests[place]["at"].as_f64().unwrap();
+    assert!(at(1) - at(0) >= 0.9, "{requests:?}");
 }
 
 #[tokio::test]

@@ -48,6 +48,9 @@ class Connection(socketserver.BaseRequestHandler):
     def handle(self):
         server = self.server.exchange
         try:
+            if self.reader.peek(1)[:1] == b"\x16":
+                # The first byte of TLS, where none is spoken.
+                return
             while True:
                 line = self.reader.readline(65536)
                 if not line or server.down:
