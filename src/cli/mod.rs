@@ -99,7 +99,7 @@ fn carry_out(cli: Cli, render: Render) -> Result<Exit, Failure> {
             Command::Status(args) => status::run(&session, &args).await,
             Command::History(args) => history::run(&session, &args),
             Command::Restart(args) => restart::run(&session, &args).await,
-            Command::Approve(args) => approve::run(&session, &args).await,
+            Command::Approve(args) => interrupt::or_done(approve::run(&session, &args)).await,
             Command::Suspend(args) => operate::suspend(&session, &args).await,
             Command::Resume(args) => operate::resume(&session, &args).await,
             Command::Reconcile => operate::reconcile(&session).await,

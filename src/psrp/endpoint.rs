@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::Finding;
 use crate::secret::Secret;
 use crate::tls::Trust;
 
@@ -104,6 +105,19 @@ impl Endpoint {
 }
 
 impl Auth {
+    /// Looks at what it is shown with, as far as that can be seen without asking anybody: a file that is not there, or that
+    /// everybody may read.
+    pub fn preflight(&self) -> Vec<Finding> {
+        match self {
+            Self::Basic { password, .. }
+            | Self::Kerberos { credential: Credential::Password(password), .. } => password.preflight(),
+            Self::Kerberos { credential: Credential::Keytab(path), .. } => {
+                Secret::File(path.clone()).preflight()
+            }
+            Self::Kerberos { credential: Credential::Cache, .. } => Vec::new(),
+        }
+    }
+
     /// Returns the name of the account, if the settings say it.
     pub fn username(&self) -> Option<&str> {
         match self {

@@ -24,7 +24,9 @@ const UNASKED: &str = "Exchange cannot be asked for its servers and their compon
 
 /// Looks at everything that a restart needs, without changing anything.
 pub(super) async fn look(exchange: &Exchange) -> Vec<Finding> {
-    let mut findings = organisation(exchange).await;
+    let own = &exchange.farm.remote.auth;
+    let mut findings = if *own == exchange.farm.organisation.auth { Vec::new() } else { own.preflight() };
+    findings.extend(organisation(exchange).await);
     if exchange.farm.servers == Servers::Auto
         && findings.iter().any(|finding| finding.what.starts_with(UNASKED))
     {

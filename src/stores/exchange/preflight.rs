@@ -10,10 +10,13 @@ use crate::stores::StoreError;
 
 pub(super) async fn preflight(store: &ExchangeStore) -> Vec<Finding> {
     let url = &store.organisation.endpoint.url;
-    let mut findings = Vec::new();
+    let mut findings = store.organisation.endpoint.auth.preflight();
     let client = match store.client() {
         Ok(client) => client,
-        Err(error) => return vec![Finding::error(error.what, error.help)],
+        Err(error) => {
+            findings.push(Finding::error(error.what, error.help));
+            return findings;
+        }
     };
     match client.offers().await {
         Ok(offers) => findings.push(Finding::ok(format!("{url} answers and offers {}", listed(&offers)))),

@@ -280,3 +280,17 @@ fn a_server_that_lets_nobody_in_is_told_once_and_owes_its_restarts() {
         &["2 restarts owed", "POP3 still works for user00000@contoso.example"],
     );
 }
+
+#[test]
+fn doctor_tells_of_a_password_that_everybody_may_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let double = Exchange::start(&json!({"mailboxes": [{"name": "Alice"}]}));
+    let world = world(&double, "15m");
+    for (mode, told) in [(0o644, 1), (0o600, 0)] {
+        std::fs::set_permissions(world.path("password"), std::fs::Permissions::from_mode(mode)).unwrap();
+        let ran = world.popgate(["doctor"]);
+        let open = ran.stdout.matches("is open to everybody (mode 644)").count();
+        assert_eq!(open, told, "{}", ran.stdout);
+    }
+}
