@@ -9,8 +9,8 @@ use crate::model::Access;
 /// How many bytes `YYYY-MM-DD` has.
 const DAY: usize = 10;
 
-/// What a reader could take for something else than a text. Whatever begins with a letter and is none of these is
-/// one; what begins with a digit is, if there is anything in it that neither a number nor a time has.
+/// What a reader could take for something else than a text. Whatever begins with a letter or `_` and is none of these
+/// is one; what begins with a digit is, if there is anything in it that neither a number nor a time has.
 const TYPED: [&[u8]; 6] = [b"null", b"true", b"false", b"nan", b"inf", b"infinity"];
 
 impl Reading<'_> {
@@ -99,7 +99,7 @@ impl Reading<'_> {
         }
         let text = &rest[..end];
         let is_text = match text.first()? {
-            b'a'..=b'z' | b'A'..=b'Z' => !TYPED.iter().any(|typed| typed.eq_ignore_ascii_case(text)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => !TYPED.iter().any(|typed| typed.eq_ignore_ascii_case(text)),
             b'0'..=b'9' => {
                 !text.iter().all(|byte| byte.is_ascii_hexdigit() || b"xXoO_.:+-TtZz".contains(byte))
             }

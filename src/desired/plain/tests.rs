@@ -263,6 +263,24 @@ proptest! {
     }
 }
 
+/// What a test at random meets once in a thousand runs.
+#[test]
+fn both_ways_agree_on_every_short_reason_and_those_in_canonical_form_without_quotes_are_taken() {
+    let printable = || (' '..='~').map(String::from).chain([String::new()]);
+    let texts = printable().flat_map(|first| printable().map(move |second| first.clone() + &second));
+    for text in texts {
+        let plain = format!("pop3:\n  a:\n    access: enabled\n    reason: {text}\n");
+        let taken = compare(plain.as_bytes()).unwrap();
+        let reason = yaml::plain_or_quoted(&text);
+        assert!(taken || reason != text, "{text:?}");
+        let canonical = format!("pop3:\n  a:\n    access: enabled\n    reason: {reason}\n");
+        assert!(
+            compare(canonical.as_bytes()).unwrap() || reason.contains('\\') || text.trim().is_empty(),
+            "{text:?}"
+        );
+    }
+}
+
 /// Changes files at random and compares. Looks for a second; `FUZZ_SECONDS` sets for how long.
 #[test]
 fn both_ways_agree_on_files_that_were_damaged_at_random() {
