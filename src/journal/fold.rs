@@ -1,5 +1,6 @@
 //! The fold: what all records add up to. Recovery is nothing else, so a crash needs no code of its own.
 
+mod hour;
 mod owed;
 mod servers;
 
@@ -12,7 +13,7 @@ use super::entry::{Owing, Record, Warnings};
 use crate::desired::Desired;
 use crate::model::{Access, AccountId, Counts, Digest, Now, Outcome};
 use crate::plan::Note;
-use crate::plan::memory::{Applied, Approval, GUARD_HOUR, Memory};
+use crate::plan::memory::{Applied, Approval, Memory};
 use crate::plan::policy::Rules;
 use crate::services::{Condition, Instance, Observed};
 
@@ -57,6 +58,9 @@ pub struct TargetLedger {
     pub approvals: Vec<Approval>,
     /// Unapproved changes of about the last hour.
     pub recent: Vec<(Timestamp, Access)>,
+    /// Those of them of which nobody knows whether they were made.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub doubtful: BTreeMap<AccountId, (Timestamp, Access)>,
     /// Whether popgate has met this store.
     pub contact: bool,
     /// The last batch that ended.
@@ -149,8 +153,8 @@ struct OpenBatch {
 
 impl OpenBatch {
     /// What was sent, has no outcome yet, and counts for the guards.
-    fn counted(&self) -> impl Iterator<Item = Access> {
-        self.sent.values().filter(|(_, counted)| *counted).map(|(to, _)| *to)
+    fn counted(&self) -> impl Iterator<Item = (&AccountId, Access)> {
+        self.sent.iter().filter(|(_, (_, counted))| *counted).map(|(account, (to, _))| (account, *to))
     }
 }
 
@@ -287,15 +291,17 @@ impl Ledger {
             accepted: mark.accepted.clone(),
         });
         // What was sent and never answered for in the journal may well have happened.
-        let doubted = self.open.as_ref().filter(|open| open.target == target).into_iter();
-        let doubted =
-            doubted.flat_map(OpenBatch::counted).map(|to| (self.wall.unwrap_or(Timestamp::MAX), to));
+        let (mut recent, mut doubtful) = (ledger.recent.clone(), ledger.doubtful.clone());
+        if let Some(open) = self.open.as_ref().filter(|open| open.target == target) {
+            hour::doubt(&mut recent, &mut doubtful, self.wall.unwrap_or(Timestamp::MAX), open.counted());
+        }
         Memory {
             applied,
             bindings: ledger.bindings.clone(),
             counts: ledger.counts,
             approvals: ledger.approvals.clone(),
-            recent: ledger.recent.iter().copied().chain(doubted).collect(),
+            recent,
+            doubtful,
             contact: ledger.contact,
             clock_jumped: false,
             not_effective: Vec::new(),
@@ -343,7 +349,9 @@ impl Ledger {
                 debt.accounts.insert(account.clone(), (*to, name.clone()));
             }
         }
+        let target = self.targets.entry(open.target.clone()).or_default();
         for (account, to, _, counted) in open.unsent.drain(..) {
+            target.send(&account, to);
             open.sent.insert(account, (to, counted));
         }
     }
@@ -385,8 +393,10 @@ impl Ledger {
                 approval.changes.remove(&pair);
             }
         }
-        if counted && matches!(outcome, Outcome::Done | Outcome::Unknown) {
-            target.recent.push((at, to));
+        match outcome {
+            Outcome::Done if counted => target.recent.push((at, to)),
+            Outcome::Unknown if counted => target.doubt(at, [(account, to)]),
+            _ => {}
         }
     }
 
@@ -408,7 +418,7 @@ impl Ledger {
             }
         }
         let target = self.targets.entry(open.target).or_default();
-        target.recent.retain(|(then, _)| at.duration_since(*then) < GUARD_HOUR);
+        target.pass(at);
         target.approvals.retain(|approval| approval.until > at);
         target.last_batch = Some(BatchSummary {
             batch: open.batch,
@@ -422,7 +432,6 @@ impl Ledger {
     /// A batch without an end: whoever ran it is gone. What was sent is in doubt, and its restart is owed.
     fn close(&mut self, at: Timestamp) {
         let Some(open) = self.open.take() else { return };
-        let doubted = open.counted().map(|to| (at, to));
-        self.targets.entry(open.target.clone()).or_default().recent.extend(doubted);
+        self.targets.entry(open.target.clone()).or_default().doubt(at, open.counted());
     }
 }

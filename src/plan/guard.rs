@@ -1,5 +1,7 @@
 //! Guards: the rules that refuse a dangerous plan until somebody approves it.
 
+use std::collections::HashSet;
+
 use super::memory::{Doubted, Memory};
 use super::policy::{OnBlocked, Policy};
 use super::{Cause, Planned};
@@ -87,28 +89,26 @@ pub(super) fn judge(
     let unapproved = |to: Access| {
         changes
             .iter()
-            .filter(|planned| planned.counted && !planned.approved && planned.change.to == to)
-            .count() as u64
+            .filter(move |planned| planned.counted && !planned.approved && planned.change.to == to)
+            .map(|planned| &planned.change.account)
     };
-    let (disabling, enabling) = (unapproved(Access::Disabled), unapproved(Access::Enabled));
+    let recent = |to| {
+        // Most of the time nothing is in doubt.
+        let doubtful = !memory.doubtful.is_empty();
+        let planned: HashSet<_> = unapproved(to).take_while(|_| doubtful).collect();
+        memory.recent(to, now.wall, |account| planned.contains(account))
+    };
+    let (lately_disabled, lately_enabled) = (recent(Access::Disabled), recent(Access::Enabled));
+    let count = |to| unapproved(to).count() as u64;
+    let (disabling, enabling) = (count(Access::Disabled), count(Access::Enabled));
     let mut verdicts = vec![
         first_contact(changes, memory, policy, approved),
         empty(desired, memory, approved),
         shrunk_input(desired, memory, limits.shrunk_input, approved),
         shrunk_live(counts, memory, limits.shrunk_live, approved),
         unreadable(counts, limits.unreadable, approved),
-        share(
-            Guard::MaxDisable,
-            disabling,
-            memory.recent(Access::Disabled, now.wall),
-            limits.max_disable.of(counts.enabled),
-        ),
-        share(
-            Guard::MaxEnable,
-            enabling,
-            memory.recent(Access::Enabled, now.wall),
-            limits.max_enable.of(counts.total),
-        ),
+        share(Guard::MaxDisable, disabling, lately_disabled, limits.max_disable.of(counts.enabled)),
+        share(Guard::MaxEnable, enabling, lately_enabled, limits.max_enable.of(counts.total)),
         share(Guard::MaxChanges, disabling + enabling, 0, limits.max_changes),
     ];
     let is_expiry = |planned: &Planned| matches!(planned.change.cause, Cause::Expired(_));

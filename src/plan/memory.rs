@@ -29,6 +29,8 @@ pub struct Memory {
     pub approvals: Vec<Approval>,
     /// Changes that no approval named: when, and in which direction.
     pub recent: Vec<(Timestamp, Access)>,
+    /// The same of changes of which nobody knows whether they were made.
+    pub doubtful: BTreeMap<AccountId, (Timestamp, Access)>,
     /// Whether popgate has met this store before.
     pub contact: bool,
     /// Whether the wall clock jumped, so that expiries cannot be trusted.
@@ -102,10 +104,16 @@ impl Memory {
         if applied.except.contains(folded) { None } else { applied.desired.get(folded) }
     }
 
-    /// Counts the unapproved changes of the last hour in one direction.
-    pub fn recent(&self, to: Access, now: Timestamp) -> u64 {
+    /// Counts the unapproved changes of the last hour in one direction, but for those in doubt that are planned again.
+    pub fn recent(&self, to: Access, now: Timestamp, is_planned: impl Fn(&AccountId) -> bool) -> u64 {
         let since = now - GUARD_HOUR;
-        self.recent.iter().filter(|(at, direction)| *at > since && *direction == to).count() as u64
+        let counts = |at: Timestamp, direction| at > since && direction == to;
+        let made = self.recent.iter().filter(|(at, direction)| counts(*at, *direction)).count();
+        let doubtful = self
+            .doubtful
+            .iter()
+            .filter(|(account, (at, direction))| counts(*at, *direction) && !is_planned(account));
+        (made + doubtful.count()) as u64
     }
 
     fn valid(&self, now: Timestamp) -> impl Iterator<Item = &Approval> {

@@ -60,6 +60,8 @@ struct Remembered {
     bindings: BTreeMap<String, AccountId>,
     approvals: Vec<Approval>,
     recent: Vec<(Timestamp, Access)>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    doubtful: BTreeMap<AccountId, (Timestamp, Access)>,
     not_effective: Vec<NotEffectiveRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rules: Option<Rules>,
@@ -241,6 +243,7 @@ impl Remembered {
             bindings: memory.bindings.clone(),
             approvals: memory.approvals.clone(),
             recent: memory.recent.clone(),
+            doubtful: memory.doubtful.clone(),
             not_effective: not_effective.collect(),
             rules: memory.rules.clone(),
         }
@@ -254,6 +257,7 @@ impl Remembered {
             counts: self.counts,
             approvals: self.approvals,
             recent: self.recent,
+            doubtful: self.doubtful,
             contact: self.contact,
             clock_jumped: false,
             not_effective: self.not_effective.into_iter().map(note).collect(),

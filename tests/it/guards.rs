@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use popgate::daemon::crash::AT_VARIABLE;
+
 use crate::daemon::{SOON, desire, disabled, plan_id, restarts, settings, sqlite, users};
 use crate::world::World;
 
@@ -40,6 +42,20 @@ fn trips(world: &World, guard: &str, measured: &str) {
     let _approved = world.popgate(["approve", &id, "--reason", "CHG-1 it is meant so"]).success();
     let _apply = world.popgate(["apply", "--yes"]).success();
     let _done = world.popgate(["plan", "--detailed-exitcode"]).success();
+}
+
+#[test]
+fn as_many_as_the_guard_lets_pass_are_finished_without_an_approval_when_their_batch_died() {
+    for point in ["after append chunk", "before write", "after write"] {
+        let mut world = satisfied("");
+        listing(&world, 20, "disabled");
+        world.env(AT_VARIABLE, point);
+        assert_eq!(world.popgate(["apply", "--yes"]).code, None, "{point}: killed by a signal");
+        world.env(AT_VARIABLE, "");
+        let _apply = world.popgate(["apply", "--yes"]).success();
+        let _done = world.popgate(["plan", "--detailed-exitcode"]).success();
+        assert_eq!(disabled(&world).split(' ').count(), 20, "{point}");
+    }
 }
 
 #[test]

@@ -59,7 +59,12 @@ struct Known {
     counted: Option<u64>,
     approvals: Vec<(Timestamp, BTreeSet<(AccountId, Access)>)>,
     /// Unapproved changes that reached the store.
-    recent: Vec<(Timestamp, Access)>,
+    recent: Vec<(Timestamp, (AccountId, Access))>,
+    /// What was sent and has no outcome on the disk, or one that does not say whether it was made. Sent again, it is
+    /// still one user who gets or loses POP3.
+    unanswered: BTreeSet<(AccountId, Access)>,
+    /// What was answered for in records that are not synced.
+    loose: BTreeSet<(AccountId, Access)>,
 }
 
 impl Known {
@@ -119,6 +124,8 @@ pub(crate) struct Check {
     doubt: BTreeSet<AccountId>,
     /// Whether an outcome was written down that a crash may take away again.
     unsynced: bool,
+    /// The target of the batch under way.
+    writing: String,
     suspended: Option<Suspension>,
     /// Until when the wall clock cannot be used to tell whether a window was open.
     jumped: Duration,
@@ -147,6 +154,7 @@ impl Check {
             enabling: false,
             doubt: BTreeSet::new(),
             unsynced: false,
+            writing: String::new(),
             suspended: None,
             jumped: Duration::ZERO,
             last_applied: None,
@@ -186,6 +194,7 @@ impl Check {
                 Record::Batch { batch, target, .. } => {
                     self.intents.clear();
                     self.of(target).take_in_what_was_written();
+                    self.writing.clone_from(target);
                     (self.batch, self.enabling) = (*batch, false);
                     for served in self.units.values_mut() {
                         served.before = (served.proven, served.anchor.clone());
@@ -202,8 +211,9 @@ impl Check {
                         served.anchor = None;
                     }
                 }
-                Record::Outcome { account, outcome, .. } => {
+                Record::Outcome { account, to, outcome, .. } => {
                     self.doubt.remove(account);
+                    self.answered((account.clone(), *to), outcome);
                     self.unsynced = true;
                     if !is_not_made(outcome) {
                         self.units.values_mut().for_each(|served| served.owed = true);
@@ -237,6 +247,9 @@ impl Check {
             }
         }
         self.unsynced &= !sync;
+        if sync {
+            self.targets.values_mut().for_each(|known| known.loose.clear());
+        }
         Ok(())
     }
 
@@ -303,6 +316,15 @@ impl Check {
             self.justified(target, change, day)?;
         }
         self.guarded(target, chunk, planned, doubted)?;
+        let known = self.of(target);
+        for change in chunk {
+            let pair = (change.account.clone(), change.to);
+            if known.unanswered.contains(&pair) {
+                known.recent.retain(|(_, before)| *before != pair);
+            }
+            known.loose.remove(&pair);
+            known.unanswered.insert(pair);
+        }
         for served in self.units.values_mut() {
             (served.proven, served.answered, served.anchor) = (None, false, None);
             // A restart before this write settles nothing any more.
@@ -335,13 +357,30 @@ impl Check {
         let approved =
             known.approvals.iter().any(|(until, changes)| *until > planned && changes.contains(&pair));
         if applied && !approved && counts(change) {
-            known.recent.push((wall, change.to));
+            known.recent.push((wall, pair));
         }
         Ok(())
     }
 
+    /// An outcome stands in the journal.
+    fn answered(&mut self, pair: (AccountId, Access), outcome: &Outcome) {
+        if *outcome == Outcome::Unknown {
+            return;
+        }
+        let target = self.writing.clone();
+        let known = self.of(&target);
+        if known.unanswered.remove(&pair) {
+            known.loose.insert(pair);
+        }
+    }
+
     /// What the process knew and had not written down is gone.
     pub(crate) fn crashed(&mut self, shows: Shows) {
+        for known in self.targets.values_mut() {
+            // The system may have lost what nobody synced.
+            let loose = std::mem::take(&mut known.loose);
+            known.unanswered.extend(loose);
+        }
         self.intents.clear();
         self.doubt.clear();
         self.unsynced = false;

@@ -368,7 +368,10 @@ impl History {
                 ledger.services.values_mut().for_each(|service| service.settled.clear());
             }
             Some(Bug::ForgottenHour) => {
-                ledger.targets.values_mut().for_each(|target| target.recent.clear());
+                for target in ledger.targets.values_mut() {
+                    target.recent.clear();
+                    target.doubtful.clear();
+                }
             }
             Some(Bug::ForgottenSuspension) => ledger.suspended = None,
             _ => {}

@@ -81,6 +81,8 @@ fn memory() -> Memory {
             until: "2026-08-23T12:00:00Z".parse().unwrap(),
         }],
         recent: vec![("2026-08-22T11:30:00Z".parse().unwrap(), Access::Disabled)],
+        doubtful: [(AccountId::new("eve"), ("2026-08-22T11:31:00Z".parse().unwrap(), Access::Enabled))]
+            .into(),
         contact: true,
         clock_jumped: false,
         not_effective: vec![Note::NotEffective {

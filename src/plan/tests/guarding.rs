@@ -1,5 +1,7 @@
 //! The guards, at their limits.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 /// So many listed users would lose POP3, among so many with POP3 in all.
@@ -111,6 +113,27 @@ fn the_changes_of_the_last_hour_count_so_that_slices_do_not_walk_round_the_guard
     assert_eq!(verdict.detail.as_deref(), Some("8 of them in the last hour"));
     assert_eq!(tripped(&recent(60, Access::Disabled, 8)), NONE, "an hour is over");
     assert_eq!(tripped(&recent(59, Access::Enabled, 8)), NONE, "the other direction");
+}
+
+#[test]
+fn a_user_in_doubt_who_is_sent_again_counts_once() {
+    let mut world = disabling(8, 100);
+    let doubtful = |world: &World, access| -> BTreeMap<AccountId, (Timestamp, Access)> {
+        let accounts = world.plan().changes.into_iter().map(|planned| planned.change.account);
+        accounts.map(|account| (account, (world.now, access))).collect()
+    };
+    world.memory.doubtful = doubtful(&world, Access::Disabled);
+    assert_eq!(tripped(&world.plan()), NONE);
+    assert_eq!(verdict(&world.plan(), Guard::MaxDisable).value, 8);
+    let others = (0..3).map(|at| (AccountId::new(format!("other{at}")), (world.now, Access::Disabled)));
+    world.memory.doubtful.extend(others);
+    assert_eq!(tripped(&world.plan()), ["max_disable"], "those who are not sent again count too");
+    assert_eq!(
+        verdict(&world.plan(), Guard::MaxDisable).detail.as_deref(),
+        Some("3 of them in the last hour")
+    );
+    world.memory.doubtful = doubtful(&world, Access::Enabled);
+    assert_eq!(tripped(&world.plan()), NONE, "the other direction");
 }
 
 #[test]

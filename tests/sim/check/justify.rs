@@ -1,5 +1,7 @@
 //! Whether a write is one that the files, the policy and the guards allow.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use popgate::model::{Access, Account, AccountId, Digest, State};
 use popgate::plan::policy::{Missing, Unlisted};
@@ -119,8 +121,14 @@ impl Check {
             (Access::Disabled, policy.guards.max_disable.of(enabled)),
             (Access::Enabled, policy.guards.max_enable.of(total)),
         ] {
-            let new = unapproved.iter().filter(|change| change.to == to && counts(change)).count() as u64;
-            let before = known.recent.iter().filter(|(at, what)| *at > since && *what == to).count() as u64;
+            let new: BTreeSet<(AccountId, Access)> = unapproved
+                .iter()
+                .filter(|change| change.to == to && counts(change))
+                .map(|change| (change.account.clone(), to))
+                .collect();
+            let again = |pair| new.contains(pair) && known.unanswered.contains(pair);
+            let lately = known.recent.iter().filter(|(at, pair)| *at > since && pair.1 == to && !again(pair));
+            let (new, before) = (new.len() as u64, lately.count() as u64);
             if new > 0 && new + before > limit {
                 let what = format!("{new} more accounts become {to} after {before} in an hour, {limit} may");
                 return broken(6, what);
