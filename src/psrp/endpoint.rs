@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::Finding;
 use crate::secret::Secret;
 use crate::tls::Trust;
 
@@ -105,16 +104,13 @@ impl Endpoint {
 }
 
 impl Auth {
-    /// Looks at what it is shown with, as far as that can be seen without asking anybody: a file that is not there, or that
-    /// everybody may read.
-    pub fn preflight(&self) -> Vec<Finding> {
+    /// Returns the secret that it is shown with, if there is one; a file of keys is one.
+    pub fn secret(&self) -> Option<Secret> {
         match self {
             Self::Basic { password, .. }
-            | Self::Kerberos { credential: Credential::Password(password), .. } => password.preflight(),
-            Self::Kerberos { credential: Credential::Keytab(path), .. } => {
-                Secret::File(path.clone()).preflight()
-            }
-            Self::Kerberos { credential: Credential::Cache, .. } => Vec::new(),
+            | Self::Kerberos { credential: Credential::Password(password), .. } => Some(password.clone()),
+            Self::Kerberos { credential: Credential::Keytab(path), .. } => Some(Secret::File(path.clone())),
+            Self::Kerberos { credential: Credential::Cache, .. } => None,
         }
     }
 

@@ -24,8 +24,9 @@ const UNASKED: &str = "Exchange cannot be asked for its servers and their compon
 
 /// Looks at everything that a restart needs, without changing anything.
 pub(super) async fn look(exchange: &Exchange) -> Vec<Finding> {
-    let own = &exchange.farm.remote.auth;
-    let mut findings = if *own == exchange.farm.organisation.auth { Vec::new() } else { own.preflight() };
+    let (own, other) = (&exchange.farm.remote.auth, &exchange.farm.organisation.auth);
+    let secret = own.secret().filter(|_| own != other);
+    let mut findings = secret.map(|secret| secret.preflight()).unwrap_or_default();
     findings.extend(organisation(exchange).await);
     if exchange.farm.servers == Servers::Auto
         && findings.iter().any(|finding| finding.what.starts_with(UNASKED))

@@ -10,7 +10,8 @@ use crate::stores::StoreError;
 
 pub(super) async fn preflight(store: &ExchangeStore) -> Vec<Finding> {
     let url = &store.organisation.endpoint.url;
-    let mut findings = store.organisation.endpoint.auth.preflight();
+    let secret = store.organisation.endpoint.auth.secret();
+    let mut findings = secret.map(|secret| secret.preflight()).unwrap_or_default();
     let client = match store.client() {
         Ok(client) => client,
         Err(error) => {
