@@ -18,8 +18,9 @@ use crate::stores::StoreError;
 use crew::Crew;
 use judge::{Sent, after, before};
 
-/// How many mailboxes are worth a session of their own.
-const SHARE: usize = 100;
+/// How many mailboxes are worth a session of their own. Each is looked at twice and written once, some tens of milliseconds
+/// each time, and sessions open side by side.
+const SHARE: usize = 30;
 
 /// How many mailboxes, of those that did not change and nobody said why, are tried once more one by one.
 const ONE_BY_ONE: usize = 20;
