@@ -60,7 +60,9 @@ def show(path, open_messages, before):
 
 def main():
     lines, before, open_messages = [], None, {"request": {}, "answer": {}}
-    for path in sorted(pathlib.Path(sys.argv[1]).glob("*.xml")):
+    # Each request before its answer, or a second Receive would show by where the first one stands.
+    order = sorted(pathlib.Path(sys.argv[1]).glob("*.xml"), key=lambda path: (path.stem[:3], "request" not in path.stem))
+    for path in order:
         side = path.stem.rsplit("-", 1)[-1]
         more, before = show(path, open_messages[side], before)
         lines += more
