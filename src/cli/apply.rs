@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use jiff::Timestamp;
+
 use super::args::{Apply as Args, Format, RestartWhen};
 use super::exit::Exit;
 use super::progress::Progress;
 use super::render::Render;
 use super::session::{Opened, Session, located_refusals, services};
 use super::{Failure, approve, handover, plan};
-use crate::daemon::{Driven, Hooks, World, crash, drive};
+use crate::daemon::{self, Begun, Driven, Hooks, World, crash, drive};
 use crate::diagnostic;
 use crate::engine::effect::Notice;
 use crate::engine::event::{Decision, DesiredRead};
@@ -30,7 +32,9 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         return Err(Failure::usage("an approval needs a reason").help("say why: --reason \"CHG-1234 …\""));
     }
     let targets = session.targets()?;
-    // Everything that can be wrong offline is said before anything is locked or created.
+    // The stores answer while the files are read. Everything that can be wrong offline is said before anything is locked
+    // or created.
+    let (asked_at, begun) = (session.clock.now().wall, begin(&targets));
     let reads = session.desired(&targets)?;
     let restarts = match args.restart {
         RestartWhen::Now => Restarts::AtOnce,
@@ -43,6 +47,10 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         }
         Err(failure) => return Err(failure),
     };
+    // Whatever another process wrote into a store, it wrote into the journal before.
+    if held.last.is_none_or(|last| last < asked_at) {
+        held.begun = begun;
+    }
     if let Some(id) = &args.approve {
         approve::write_down(session, &targets, &reads, &mut held, &PlanId::from_text(id), &args.reason)
             .await?;
@@ -81,6 +89,21 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
 pub(super) struct Held {
     pub(super) journal: Journal<Record>,
     pub(super) ledger: Ledger,
+    /// When the last record was written before this process.
+    last: Option<Timestamp>,
+    /// Reads of stores that are under way already.
+    begun: Begun,
+}
+
+/// Begins to read the stores, but for those that must know the names in the files. Not while something is fetched: that
+/// may take long.
+fn begin(targets: &[Opened]) -> Begun {
+    let begin = |target: &Opened| {
+        let reader = target.reader();
+        let useful = !reader.looks_up() && target.source.remote().is_none();
+        useful.then(|| (target.name.clone(), daemon::begin(reader)))
+    };
+    targets.iter().filter_map(begin).collect()
 }
 
 /// Takes the lock and replays the journal.
@@ -96,19 +119,20 @@ pub(super) fn open_journal(session: &Session, command: &str) -> Result<Held, Fai
     for line in &lines {
         ledger.apply(line.seq, line.at, &line.record);
     }
+    let last = ledger.wall;
     let start = Record::Start {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         by: session.by.clone(),
         command: command.to_owned(),
     };
-    let at = session.clock.now().wall.max(ledger.wall.unwrap_or(jiff::Timestamp::MIN));
+    let at = session.clock.now().wall.max(ledger.wall.unwrap_or(Timestamp::MIN));
     crash::append("before", std::slice::from_ref(&start));
     let (seq, _) = journal
         .append(at, std::slice::from_ref(&start), false)
         .map_err(|error| Failure::operational(error.to_string()))?;
     crash::append("after", std::slice::from_ref(&start));
     ledger.apply(seq, at, &start);
-    Ok(Held { journal, ledger })
+    Ok(Held { journal, ledger, last, begun: Begun::new() })
 }
 
 pub(super) fn mode(
@@ -146,7 +170,8 @@ pub(super) async fn drive_once(
         session.clock.now(),
     )
     .with_services(session.services());
-    let world = world(session, targets, Some(Arc::new(Mutex::new(held.journal))), writes);
+    let journal = Some(Arc::new(Mutex::new(held.journal)));
+    let world = World { begun: held.begun, ..world(session, targets, journal, writes) };
     drive(engine, world, session.clock, hooks).await.map_err(|error| Failure::operational(error.to_string()))
 }
 
@@ -162,8 +187,8 @@ pub(super) fn starts(
         let known = ledger.of(&target.name);
         let applied = known.and_then(|known| known.applied.as_ref()).map(|mark| mark.digest);
         let chunk_size = match target.io(writes).store {
-            crate::daemon::Store::Write(writer) => writer.chunk_size(),
-            crate::daemon::Store::Read(_) => 1,
+            daemon::Store::Write(writer) => writer.chunk_size(),
+            daemon::Store::Read(_) => 1,
         };
         let good = known.and_then(|known| known.good);
         let start = Start {
@@ -192,6 +217,7 @@ pub(super) fn world(
         parsing: Arc::clone(&session.parsing),
         state: session.state().to_owned(),
         journal,
+        begun: Begun::new(),
     }
 }
 

@@ -25,20 +25,32 @@ pub fn begin(reader: Arc<dyn Reader>) -> JoinHandle<Result<Live, StoreError>> {
 }
 
 /// The reads under way, by target.
-#[derive(Debug, Default)]
-pub(super) struct Ahead(BTreeMap<String, JoinHandle<Result<Live, StoreError>>>);
+pub type Begun = BTreeMap<String, JoinHandle<Result<Live, StoreError>>>;
+
+/// The reads that are of use if everything goes as expected.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    reads: Begun,
+    /// Those that somebody else began, each for the first time that it is wanted.
+    begun: Begun,
+}
 
 impl Ahead {
+    pub(super) fn with(begun: Begun) -> Self {
+        Self { reads: Begun::new(), begun }
+    }
+
     /// Begins to read a store, if that is of use without knowing the files.
     pub(super) fn begin(&mut self, target: &str, reader: Arc<dyn Reader>) {
         if !reader.looks_up() {
-            self.0.insert(target.to_owned(), begin(reader));
+            let read = self.begun.remove(target).unwrap_or_else(|| begin(reader));
+            self.reads.insert(target.to_owned(), read);
         }
     }
 
     /// What is read, or was, does not count any more.
     pub(super) fn forget(&mut self, target: &str) {
-        if let Some(read) = self.0.remove(target) {
+        if let Some(read) = self.reads.remove(target) {
             read.abort();
         }
     }
@@ -48,7 +60,7 @@ impl Ahead {
         &mut self,
         target: &str,
     ) -> Option<impl Future<Output = Result<Live, StoreError>> + Send + use<>> {
-        let read = self.0.remove(target)?;
+        let read = self.reads.remove(target)?;
         let stopped = || StoreError {
             what: "the reader of the store stopped".to_owned(),
             fault: Fault::TRANSIENT,

@@ -74,7 +74,7 @@ pub enum Fatal {
 /// Drives an engine until it is finished.
 pub async fn drive(
     engine: Engine,
-    world: World,
+    mut world: World,
     clock: Clock,
     mut hooks: Hooks<'_>,
 ) -> Result<Driven, Fatal> {
@@ -85,13 +85,13 @@ pub async fn drive(
         engine,
         watches: BTreeMap::new(),
         fetches: BTreeMap::new(),
+        ahead: Ahead::with(std::mem::take(&mut world.begun)),
         world: Arc::new(world),
         clock,
         inputs,
         tasks: JoinSet::new(),
         replies: BTreeMap::new(),
         keeping: Keeping::default(),
-        ahead: Ahead::default(),
         synced: Vec::new(),
         tickets: 0,
         broken: Arc::default(),

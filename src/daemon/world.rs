@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use super::ahead::Begun;
 use super::parse::Parsing;
 use super::snapshot::Schedule;
 use crate::desired::Desired;
@@ -30,6 +31,8 @@ pub struct World {
     pub state: PathBuf,
     /// The journal; a daemon that only observes has none.
     pub journal: Option<Arc<Mutex<Journal<Record>>>>,
+    /// Reads of stores that are under way already.
+    pub begun: Begun,
 }
 
 /// One target's files and store.
