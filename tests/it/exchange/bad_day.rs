@@ -295,3 +295,18 @@ fn doctor_tells_of_a_password_that_everybody_may_read() {
         assert_eq!(open, told, "{}", ran.stdout);
     }
 }
+
+#[test]
+fn writes_that_the_server_gave_up_are_in_doubt_and_looked_at_again() {
+    let double = Exchange::start(&three_servers(&json!({})));
+    let world = world(&double, "15m");
+    world.write("desired/users.yaml", nobody(4));
+    // The first input is that of the look before.
+    double.fault(&json!({"kind": "fault", "code": 2_150_858_793_u32, "action": "Send", "after": 1}));
+    let ran = world.popgate(["apply", "--yes"]);
+    says(&ran, 0, &["2 sent without an answer, looked at again", "batch 2: 2 changes done"]);
+    assert!(!double.pop("user00000@contoso.example") && !double.pop("user00002@contoso.example"));
+    assert_eq!(["EX01", "EX02", "EX03"].map(|server| double.restarts(server)), [(1, 1); 3]);
+    assert_eq!(world.popgate(["restart"]).stdout, "no restart is owed\n");
+    assert_eq!(double.state()["open_shells"], 0);
+}
