@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::progress::Progress;
 use super::render::Render;
 use super::session::{Opened, Session, located_refusals, services};
-use super::{Failure, approve, handover, plan};
+use super::{Failure, approve, handover, known, plan};
 use crate::daemon::{self, Begun, Driven, Hooks, World, crash, drive};
 use crate::diagnostic;
 use crate::engine::effect::Notice;
@@ -34,7 +34,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     let targets = session.targets()?;
     // The stores answer while the files are read. Everything that can be wrong offline is said before anything is locked
     // or created.
-    let (asked_at, begun) = (session.clock.now().wall, begin(&targets));
+    let (asked_at, begun) = (session.clock.now().wall, known::ask(&targets));
     let reads = session.desired(&targets)?;
     let restarts = match args.restart {
         RestartWhen::Now => Restarts::AtOnce,
@@ -93,17 +93,6 @@ pub(super) struct Held {
     last: Option<Timestamp>,
     /// Reads of stores that are under way already.
     begun: Begun,
-}
-
-/// Begins to read the stores, but for those that must know the names in the files. Not while something is fetched: that
-/// may take long.
-fn begin(targets: &[Opened]) -> Begun {
-    let begin = |target: &Opened| {
-        let reader = target.reader();
-        let useful = !reader.looks_up() && target.source.remote().is_none();
-        useful.then(|| (target.name.clone(), daemon::begin(reader)))
-    };
-    targets.iter().filter_map(begin).collect()
 }
 
 /// Takes the lock and replays the journal.

@@ -1,6 +1,7 @@
-//! Commands that only read, and a signal while they do: what they opened elsewhere is closed before the process ends.
+//! Commands that read, and a signal while they do: what they opened elsewhere is closed before the process ends. Of these,
+//! `approve` ends with one record for the journal, which is on the disk or not.
 //!
-//! Whatever writes has the driver, which knows what may be given up.
+//! Whatever writes to a store has the driver, which knows what may be given up.
 
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ pub(super) async fn or_done(work: impl Future<Output = Result<Exit, Failure>>) -
     done
 }
 
-#[expect(clippy::disallowed_methods, reason = "a command that only reads leaves nothing half done")]
+#[expect(clippy::disallowed_methods, reason = "a command that reads leaves nothing half done")]
 fn end(exit: Exit) {
     std::process::exit(exit.code().into());
 }

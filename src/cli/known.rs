@@ -3,13 +3,12 @@
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::Failure;
 use super::args::Plan as Args;
 use super::exit::Exit;
 use super::session::{Opened, Session};
-use crate::daemon::{self, world::located};
+use crate::daemon::{self, Begun, world::located};
 use crate::desired::{self, Desired};
 use crate::diagnostic;
 use crate::engine::event::DesiredRead;
@@ -20,7 +19,6 @@ use crate::plan::{self, Memory, Plan, Policy, Taken, base};
 use crate::report::Unlisted;
 use crate::source::Source;
 use crate::source::git::{RevisionError, revision};
-use crate::stores::StoreError;
 
 /// How long a snapshot is good enough, unless somebody says otherwise.
 pub(super) const MAX_AGE: &str = "24h";
@@ -58,17 +56,15 @@ pub(super) fn targets(session: &Session, args: &Args) -> Result<(Vec<Opened>, Ve
     Ok((targets, known))
 }
 
-/// What a store will have answered, asked before the files were read.
-pub(super) type Asked = Option<AbortOnDropHandle<Result<Live, StoreError>>>;
-
-/// Begins to read the store of each target, but for those that must know the names in the files.
-pub(super) fn ask(targets: &[Opened]) -> Vec<Asked> {
+/// Begins to read the store of each target, but for those that must know the names in the files. Not while something is
+/// fetched: that may take long.
+pub(super) fn ask(targets: &[Opened]) -> Begun {
     let begin = |target: &Opened| {
         let reader = target.reader();
-        // Whoever does not wait for it any more stops it.
-        (!reader.looks_up()).then(|| AbortOnDropHandle::new(daemon::begin(reader)))
+        let useful = !reader.looks_up() && target.source.remote().is_none();
+        useful.then(|| (target.name.clone(), daemon::begin(reader)))
     };
-    targets.iter().map(begin).collect()
+    targets.iter().filter_map(begin).collect()
 }
 
 /// Waits for the answers of the stores, and adds what the journal says.
@@ -76,12 +72,12 @@ pub(super) async fn answers(
     session: &Session,
     targets: &[Opened],
     reads: &[DesiredRead],
-    asked: Vec<Asked>,
+    mut asked: Begun,
 ) -> Result<Vec<Known>, Failure> {
     let ledger = session.ledger()?;
     let mut known = Vec::new();
-    for ((target, read), asked) in targets.iter().zip(reads).zip(asked) {
-        let live = match asked {
+    for (target, read) in targets.iter().zip(reads) {
+        let live = match asked.remove(&target.name) {
             Some(reading) => reading
                 .await
                 .map_err(|stopped| Failure::operational(format!("reading the store: {stopped}")))??,

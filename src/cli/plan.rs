@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::known::{self, Known};
 use super::reports::{self, To};
 use super::session::{Opened, Session};
-use crate::daemon::world::read_live;
+use crate::daemon::{Begun, world::read_live};
 use crate::engine::event::DesiredRead;
 use crate::engine::replication;
 use crate::journal::fold::Ledger;
@@ -23,7 +23,7 @@ use crate::stores::StoreError;
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     let (targets, restored) = known::targets(session, args)?;
     // The stores answer while the files are read; whatever is wrong in the files is said first.
-    let asked = if args.live.is_empty() { known::ask(&targets) } else { Vec::new() };
+    let asked = if args.live.is_empty() { known::ask(&targets) } else { Begun::new() };
     let reads = session.desired(&targets)?;
     let known =
         if args.live.is_empty() { known::answers(session, &targets, &reads, asked).await? } else { restored };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::model::{Fault, Live};
 use crate::stores::{Reader, StoreError};
@@ -16,16 +16,19 @@ use crate::stores::{Reader, StoreError};
 /// Begins to read a store. What it does first is done at once, and not when some other thread comes to it: a thread that
 /// is begun by another one, which then sleeps, may find itself waiting for the processor of whoever asked, who goes on to
 /// read files, with the other processor idle.
-pub fn begin(reader: Arc<dyn Reader>) -> JoinHandle<Result<Live, StoreError>> {
+pub fn begin(reader: Arc<dyn Reader>) -> Reading {
     let mut reading = Box::pin(async move { reader.read().await });
-    match reading.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+    AbortOnDropHandle::new(match reading.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(read) => tokio::spawn(std::future::ready(read)),
         Poll::Pending => tokio::spawn(reading),
-    }
+    })
 }
 
+/// A read under way. Whoever does not wait for it any more stops it.
+pub type Reading = AbortOnDropHandle<Result<Live, StoreError>>;
+
 /// The reads under way, by target.
-pub type Begun = BTreeMap<String, JoinHandle<Result<Live, StoreError>>>;
+pub type Begun = BTreeMap<String, Reading>;
 
 /// The reads that are of use if everything goes as expected.
 #[derive(Debug)]
@@ -50,9 +53,7 @@ impl Ahead {
 
     /// What is read, or was, does not count any more.
     pub(super) fn forget(&mut self, target: &str) {
-        if let Some(read) = self.reads.remove(target) {
-            read.abort();
-        }
+        self.reads.remove(target);
     }
 
     /// Returns what comes of the read that was begun, if one was.

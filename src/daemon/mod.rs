@@ -14,7 +14,7 @@ pub mod snapshot;
 mod supervisor;
 pub mod world;
 
-pub use ahead::{Begun, begin};
+pub use ahead::{Begun, Reading, begin};
 pub use clock::Clock;
 pub use driver::{Driven, Fatal, Hooks, drive};
 pub use parse::Parsing;
