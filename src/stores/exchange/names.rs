@@ -43,16 +43,12 @@ pub(super) async fn look_up(
     if names.len() > most {
         return Err(too_many(&names, most));
     }
-    for name in names {
-        for (_, controller) in domains {
+    for (_, controller) in domains {
+        let mut inquiry = Inquiry::new(store, *controller);
+        for name in &names {
             // Several of one alias, or one out of scope: it is as good as unknown, and never guessed.
-            let several = match one(store, session, *controller, name).await? {
-                Meaning::One(guid) => vec![guid],
-                Meaning::Many(several) => several,
-                Meaning::None => Vec::new(),
-            };
-            for guid in several.into_iter().filter(|guid| guids.contains(guid)) {
-                more.entry(guid).or_default().push(name.to_owned());
+            for guid in inquiry.about(session, name).await?.into_iter().filter(|guid| guids.contains(guid)) {
+                more.entry(guid).or_default().push((*name).to_owned());
             }
         }
     }
@@ -130,53 +126,78 @@ fn is_pattern(name: &str) -> bool {
     name.trim().is_empty() || name.contains('*')
 }
 
-/// What one name means on one controller.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
-    /// Nobody.
-    None,
-    /// This one.
-    One(Uuid),
-    /// Any of these.
-    Many(Vec<Uuid>),
+/// Questions about names to one controller.
+pub(super) struct Inquiry<'a> {
+    store: &'a ExchangeStore,
+    controller: Option<&'a str>,
+    /// What the controller answers about a mailbox that cannot be there, once that was asked.
+    nobody: Option<Vec<Uuid>>,
 }
 
-/// Asks what one name means on one controller.
-pub(super) async fn one(
-    store: &ExchangeStore,
-    session: &mut Session,
-    controller: Option<&str>,
-    name: &str,
-) -> Result<Meaning, StoreError> {
-    if is_pattern(name) {
-        return Ok(Meaning::None);
+impl<'a> Inquiry<'a> {
+    pub(super) fn new(store: &'a ExchangeStore, controller: Option<&'a str>) -> Self {
+        Self { store, controller, nobody: None }
     }
-    let mut guids = Vec::new();
-    let ask = |asking: Asking<'_>| asking.one(name);
-    let answer = store
-        .ask(session, controller, ask, &mut |value| {
-            guids.extend(Mailbox::read(&value).map(|mailbox| mailbox.guid));
-        })
-        .await;
-    let doing = format!("looking up `{name}`");
-    if let Ending::Failed(why) = &answer.ending
-        && matches!(Verdict::of(why), Verdict::NotFound | Verdict::Ambiguous)
-    {
-        return Ok(Meaning::None);
+
+    /// Asks which mailboxes one name means: none, one, or any of several.
+    ///
+    /// An answer about an alias cannot be checked against what was asked, because no property of it shows the alias. And
+    /// an unknown identity may be answered with everything there is. So an answer counts only if a mailbox that cannot be
+    /// there is answered with another one.
+    pub(super) async fn about(&mut self, session: &mut Session, name: &str) -> Result<Vec<Uuid>, StoreError> {
+        let found = self.ask(session, name).await?;
+        if found.is_empty() {
+            return Ok(found);
+        }
+        let nobody = match self.nobody.take() {
+            Some(nobody) => nobody,
+            None => self.ask_about_nobody(session).await?,
+        };
+        let counts = found != nobody;
+        self.nobody = Some(nobody);
+        Ok(if counts { found } else { Vec::new() })
     }
-    ended(&doing, &answer)?;
-    let other = answer.errors.iter().find(|error| {
-        // A name that cannot be an identity is no name of a mailbox.
-        !matches!(Verdict::of(error), Verdict::NotFound | Verdict::Ambiguous | Verdict::Refused)
-    });
-    if let Some(error) = other {
-        return Err(super::verdict::of_command(&doing, error));
+
+    async fn ask_about_nobody(&self, session: &mut Session) -> Result<Vec<Uuid>, StoreError> {
+        let nobody = self.ask(session, &Uuid::new_v4().to_string()).await?;
+        if !nobody.is_empty() {
+            tracing::warn!(
+                "Exchange answers an identity that nobody has with mailboxes: such answers do not count"
+            );
+        }
+        Ok(nobody)
     }
-    Ok(match guids[..] {
-        [] => Meaning::None,
-        [guid] => Meaning::One(guid),
-        _ => Meaning::Many(guids),
-    })
+
+    /// Asks about one identity, and believes the answer.
+    async fn ask(&self, session: &mut Session, identity: &str) -> Result<Vec<Uuid>, StoreError> {
+        if is_pattern(identity) {
+            return Ok(Vec::new());
+        }
+        let mut guids = Vec::new();
+        let ask = |asking: Asking<'_>| asking.one(identity);
+        let answer = self
+            .store
+            .ask(session, self.controller, ask, &mut |value| {
+                guids.extend(Mailbox::read(&value).map(|mailbox| mailbox.guid));
+            })
+            .await;
+        let doing = format!("looking up `{identity}`");
+        if let Ending::Failed(why) = &answer.ending
+            && matches!(Verdict::of(why), Verdict::NotFound | Verdict::Ambiguous)
+        {
+            return Ok(Vec::new());
+        }
+        ended(&doing, &answer)?;
+        let other = answer.errors.iter().find(|error| {
+            // A name that cannot be an identity is no name of a mailbox.
+            !matches!(Verdict::of(error), Verdict::NotFound | Verdict::Ambiguous | Verdict::Refused)
+        });
+        if let Some(error) = other {
+            return Err(super::verdict::of_command(&doing, error));
+        }
+        guids.sort_unstable();
+        Ok(guids)
+    }
 }
 
 #[cfg(test)]

@@ -154,8 +154,9 @@ async fn netbios(
     };
     let label = domain.split('.').next().unwrap_or_default().to_uppercase();
     let guess: String = label.chars().take(15).collect();
-    let meaning = names::one(store, session, controller, &format!("{guess}\\{}", witness.sam)).await?;
-    let proven = (meaning == names::Meaning::One(witness.guid)).then_some(guess);
+    let name = format!("{guess}\\{}", witness.sam);
+    let meaning = names::Inquiry::new(store, controller).about(session, &name).await?;
+    let proven = (meaning == [witness.guid]).then_some(guess);
     store.known().netbios.insert(domain.to_owned(), proven);
     Ok(())
 }

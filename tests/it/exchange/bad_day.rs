@@ -226,6 +226,34 @@ fn who_may_keep_pop3_does_not_lose_it_because_nobody_looked_the_name_up() {
 }
 
 #[test]
+fn nobody_is_taken_for_a_name_that_exchange_answers_with_everybody() {
+    for others in [json!([]), json!([{"name": "Ben"}, {"name": "Cyd"}])] {
+        let mut mailboxes = vec![json!({"name": "Ann", "sam": "ann", "alias": "a1"})];
+        mailboxes.extend(others.as_array().unwrap().iter().cloned());
+        let double = Exchange::start(&json!({
+            "mailboxes": mailboxes, "unknown_is_everybody": true,
+            "domains": [{"dns": "contoso.example", "netbios": "ACME", "controllers": [{"name": "dc01"}]}],
+        }));
+        let world = world(&double, "15m");
+        world.write(
+            "desired/users.yaml",
+            "pop3:\n  ghost: disabled\n  gone@elsewhere.example: disabled\n  CONTOSO\\ann: disabled\n",
+        );
+        let missing = ["`ghost`", "`gone@elsewhere.example`", "`CONTOSO\\ann`"];
+        says(&world.popgate(["plan"]), 0, &missing);
+        let ran = world.popgate(["apply", "--yes"]);
+        says(&ran, 0, &["nothing to change", "an identity that nobody has"]);
+        assert_eq!(double.events("set").len(), 0, "{}{}", ran.stdout, ran.stderr);
+        // With others beside it, an alias can still be told from a name that nobody has.
+        let alone = mailboxes.len() == 1;
+        world.write("desired/users.yaml", "pop3:\n  ben@contoso.example: enabled\n  a1: disabled\n");
+        let plan = world.popgate(["plan"]).stdout;
+        assert_eq!(plan.contains("`a1` (desired/users.yaml:3) is not in the store"), alone, "{plan}");
+        assert_eq!(plan.contains("disable POP3 for 1 user"), !alone, "{plan}");
+    }
+}
+
+#[test]
 fn a_restart_does_not_wait_for_what_was_not_written_after_all() {
     let double = Exchange::start(&three_servers(&json!({})));
     let guards = "    guards: {max_disable: {percent: 0, always_allow: 5}}\n    windows";

@@ -134,7 +134,7 @@ class GetCasMailbox(Recipient):
     def process(self, given):
         self.session.wait()
         identity = identity_text(given) if given is not None else self.bound.get("Identity")
-        if identity:
+        if identity and not (self.world.unknown_is_everybody and not self.candidates(identity)[0]):
             mailbox, controller = self.one(identity)
             if mailbox is not None:
                 yield self.show(mailbox, controller)

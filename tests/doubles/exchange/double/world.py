@@ -17,6 +17,7 @@ class World:
         given = scenario.get("servers", [{"name": "EX01"}])
         self.servers = [Server(one, f"127.0.0.{number}") for number, one in enumerate(given, start=1)]
         self.latency = float(scenario.get("latency_ms", 0)) / 1000
+        self.unknown_is_everybody = bool(scenario.get("unknown_is_everybody", False))
         self.session_limit = int(scenario.get("session_limit", 18))
         self.require_cookie = bool(scenario.get("require_cookie", False))
         self.hidden_cmdlets = {name.casefold() for name in scenario.get("hidden_cmdlets", [])}
