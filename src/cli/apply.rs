@@ -50,6 +50,8 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     // Whatever another process wrote into a store, it wrote into the journal before.
     if held.last.is_none_or(|last| last < asked_at) {
         held.begun = begun;
+    } else {
+        tracing::debug!("the journal was written into while the stores were read: they are read again");
     }
     if let Some(id) = &args.approve {
         approve::write_down(session, &targets, &reads, &mut held, &PlanId::from_text(id), &args.reason)

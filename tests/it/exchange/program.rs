@@ -1,6 +1,6 @@
 //! The whole program on Exchange: what a person sees, and what never shows.
 
-use std::process::Output;
+use std::process::{Command, Output};
 
 use serde_json::json;
 
@@ -8,6 +8,10 @@ use crate::world::exchange::{Exchange, PASSWORD, USER};
 
 /// Runs popgate with a target on the double, which this desired state describes.
 fn popgate(double: &Exchange, desired: &str, arguments: &[&str]) -> Output {
+    run(Command::new(env!("CARGO_BIN_EXE_popgate")), double, desired, arguments)
+}
+
+fn run(mut command: Command, double: &Exchange, desired: &str, arguments: &[&str]) -> Output {
     let dir = double.dir();
     std::fs::create_dir_all(dir.join("desired")).unwrap();
     std::fs::write(dir.join("desired/users.yaml"), desired).unwrap();
@@ -20,7 +24,6 @@ fn popgate(double: &Exchange, desired: &str, arguments: &[&str]) -> Output {
         double.ca().display()
     );
     std::fs::write(dir.join("popgate.yaml"), settings).unwrap();
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_popgate"));
     command.current_dir(dir).args(arguments).env("RUST_LOG", "trace").output().unwrap()
 }
 
@@ -85,6 +88,22 @@ fn another_controller_that_has_not_heard_yet_shows_no_drift() {
     assert!(plan.contains("on its way"), "{plan}");
     let output = popgate(&double, desired, &["plan", "--detailed-exitcode"]);
     assert_ne!(output.status.code(), Some(2), "{}", text(&output));
+}
+
+#[test]
+fn a_read_begun_before_somebody_else_wrote_into_the_journal_does_not_count() {
+    let double = Exchange::start(&json!({"mailboxes": [{"name": "Alice"}]}));
+    let reads_again = |command: Command| {
+        let output = run(command, &double, "pop3:\n  Alice: enabled\n", &["-vvv", "apply", "--yes"]);
+        assert!(output.status.success(), "{}", text(&output));
+        text(&output).contains("the journal was written into while the stores were read: they are read again")
+    };
+    assert!(!reads_again(Command::new(env!("CARGO_BIN_EXE_popgate"))));
+    assert!(!reads_again(Command::new(env!("CARGO_BIN_EXE_popgate"))));
+    // To a clock that is behind, what the journal holds was written after the read had begun.
+    let mut behind = Command::new("faketime");
+    behind.args(["-m", "-f", "-1h", env!("CARGO_BIN_EXE_popgate")]);
+    assert!(reads_again(behind));
 }
 
 #[test]
