@@ -132,7 +132,7 @@ impl File {
     }
 
     pub(super) fn lines(&self) -> &Lines {
-        self.lines.get_or_init(|| Lines::new(self.valid()))
+        self.lines.get_or_init(|| Lines::new(self.text()))
     }
 
     /// Returns the whole text, which costs a look at all of it; nothing of one that is no text.

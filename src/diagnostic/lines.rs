@@ -7,19 +7,19 @@ use super::Spot;
 /// The longest line, in bytes, that a diagnostic carries along.
 const LONGEST_SOURCE: usize = 4096;
 
-/// How long a line usually is; only the room that is made for marks depends on it.
-const TYPICAL_LINE: usize = 32;
+/// How many bytes there are between two marks, and at most some three more.
+const STRIDE: usize = 2048;
 
-/// How many bytes of a long line there are at most between two marks.
-const STRIDE: usize = 4096;
-
-/// The places at which the lines of one text begin. A line ends with LF; a CR before it belongs to the break.
+/// Marks in one text, from which the lines and columns of its places are counted. A line ends with LF; a CR before it
+/// belongs to the break.
 ///
-/// Within a long line there are further marks, so that a place in a file that is one line of many megabytes is
-/// found as fast as any other.
+/// The marks stand evenly in the text, not at its lines: few are needed, and a place in a file that is one line of many
+/// megabytes is found as fast as any other.
 #[derive(Clone, Debug)]
 pub struct Lines {
     marks: Box<[Mark]>,
+    /// How many lines there are.
+    count: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -29,51 +29,58 @@ struct Mark {
     column: u32,
 }
 
+impl Mark {
+    /// Counts on over the bytes that follow.
+    fn behind(self, between: &[u8]) -> Self {
+        let line = self.line + number(memchr::memchr_iter(b'\n', between).count());
+        let (from, column) = match memchr::memrchr(b'\n', between) {
+            Some(end) => (end + 1, 1),
+            None => (0, self.column),
+        };
+        let characters = between[from..].iter().filter(|byte| !continues(**byte)).count();
+        Self { offset: self.offset + number(between.len()), line, column: column + number(characters) }
+    }
+}
+
 impl Lines {
-    /// Finds the lines of a text of less than 4 GiB.
-    pub fn new(text: &str) -> Self {
-        let mut marks = Vec::with_capacity(text.len() / TYPICAL_LINE);
-        let mut offset = 0;
-        let ends = memchr::memchr_iter(b'\n', text.as_bytes()).chain([text.len()]);
-        for (line, end) in (1..).zip(ends) {
-            let content = &text[offset..end];
-            marks.push(Mark { offset: number(offset), line, column: 1 });
-            let (mut at, mut column) = (0, 1);
-            while content.len() - at > STRIDE {
-                let next = content.floor_char_boundary(at + STRIDE);
-                column += number(content[at..next].chars().count());
-                marks.push(Mark { offset: number(offset + next), line, column });
-                at = next;
+    /// Finds the lines of a text of less than 4 GiB. It takes bytes too, here and below, because to prove again that
+    /// they are a text would cost more than the answer.
+    pub fn new(text: impl AsRef<[u8]>) -> Self {
+        let text = text.as_ref();
+        let mut mark = Mark { offset: 0, line: 1, column: 1 };
+        let mut marks = Vec::with_capacity(text.len() / STRIDE + 1);
+        marks.push(mark);
+        loop {
+            let at = mark.offset as usize;
+            if text.len() - at <= STRIDE {
+                let count = mark.behind(&text[at..]).line;
+                return Self { marks: marks.into(), count };
             }
-            offset = end + 1;
+            mark = mark.behind(&text[at..start_of_character(text, at + STRIDE)]);
+            marks.push(mark);
         }
-        Self { marks: marks.into() }
     }
 
     /// Returns the line, from 1, and the column, from 1 and in characters, of an offset in bytes. `text` must
     /// be the text that the lines were found in, here and below.
-    /// Takes bytes too, because to prove again that they are a text would cost more than the answer.
     pub fn position(&self, text: impl AsRef<[u8]>, offset: usize) -> (u32, u32) {
         let text = text.as_ref();
-        // In UTF-8, every byte but these begins a character.
-        let continues = |byte: u8| byte & 0xc0 == 0x80;
-        let mut offset = offset.min(text.len());
-        while text.get(offset).is_some_and(|byte| continues(*byte)) {
-            offset -= 1;
-        }
+        let offset = start_of_character(text, offset);
         let mark = self.last_mark(|mark| mark.offset as usize <= offset);
-        let between = &text[mark.offset as usize..offset];
-        (mark.line, mark.column + number(between.iter().filter(|byte| !continues(**byte)).count()))
+        let place = mark.behind(&text[mark.offset as usize..offset]);
+        (place.line, place.column)
     }
 
     /// Returns the offset in bytes of a line and a column; a place outside the text means the nearest inside.
     pub fn offset(&self, text: &str, line: u32, column: u32) -> usize {
-        let end = self.range(text, line).end;
-        let line = line.clamp(1, self.count());
-        let mark = self.last_mark(|mark| (mark.line, mark.column) <= (line, column.max(1)));
-        let rest = &text[mark.offset as usize..end];
-        let skip = column.saturating_sub(mark.column) as usize;
-        mark.offset as usize + rest.char_indices().nth(skip).map_or(rest.len(), |(at, _)| at)
+        let (line, column) = (line.clamp(1, self.count), column.max(1));
+        let mark = self.last_mark(|mark| (mark.line, mark.column) <= (line, column));
+        let (start, from) =
+            if mark.line == line { (mark.offset as usize, mark.column) } else { (self.start(text, line), 1) };
+        let mut rest = text[start..].char_indices();
+        let skip = (column - from) as usize;
+        let end = rest.by_ref().take(skip).find(|(_, character)| *character == '\n');
+        start + end.or_else(|| rest.next()).map_or(text.len() - start, |(at, _)| at)
     }
 
     /// Returns the text of a line, counted from 1, without its line break.
@@ -99,16 +106,26 @@ impl Lines {
 
     /// Returns how many lines there are; a text that ends with a line break has an empty last one.
     pub fn count(&self) -> u32 {
-        self.marks.last().map_or(1, |mark| mark.line)
+        self.count
     }
 
     /// Returns where a line stands, without its LF.
     fn range(&self, text: &str, line: u32) -> Range<usize> {
-        let line = line.clamp(1, self.count());
-        let start = self.marks.partition_point(|mark| mark.line < line);
-        let after = self.marks.partition_point(|mark| mark.line <= line);
-        let end = self.marks.get(after).map_or(text.len(), |next| next.offset as usize - 1);
-        self.marks[start].offset as usize..end
+        let start = self.start(text, line.clamp(1, self.count));
+        start..memchr::memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |length| start + length)
+    }
+
+    /// Returns where a line begins that there is.
+    fn start(&self, text: &str, line: u32) -> usize {
+        let mark = self.last_mark(|mark| (mark.line, mark.column) <= (line, 1));
+        let from = mark.offset as usize;
+        match (line - mark.line) as usize {
+            0 => from,
+            breaks => {
+                let mut ends = memchr::memchr_iter(b'\n', &text.as_bytes()[from..]);
+                ends.nth(breaks - 1).map_or(text.len(), |end| from + end + 1)
+            }
+        }
     }
 
     /// Returns the last mark for which a condition holds that holds for the first marks only.
@@ -116,6 +133,18 @@ impl Lines {
         let after = self.marks.partition_point(condition);
         self.marks[after.saturating_sub(1)]
     }
+}
+
+/// Tells whether a byte goes on with a character: in UTF-8, every other byte begins one.
+fn continues(byte: u8) -> bool {
+    byte & 0xc0 == 0x80
+}
+
+/// Returns the start of the character that holds an offset; no character has more than four bytes.
+fn start_of_character(text: &[u8], offset: usize) -> usize {
+    let offset = offset.min(text.len());
+    let begins = |at: &usize| text.get(*at).is_none_or(|byte| !continues(*byte));
+    (offset.saturating_sub(3)..=offset).rev().find(begins).unwrap_or(offset)
 }
 
 fn number(count: usize) -> u32 {
@@ -162,12 +191,50 @@ mod tests {
         assert_eq!((lines.count(), lines.offset(&text, 9, 1)), (2, 2));
     }
 
+    /// What lines and columns mean, found by counting from the start.
+    fn counted(text: &str, offset: usize) -> (u32, u32) {
+        let before = &text[..offset];
+        let start = before.rfind('\n').map_or(0, |end| end + 1);
+        (1 + number(before.matches('\n').count()), 1 + number(before[start..].chars().count()))
+    }
+
+    #[test]
+    fn the_distance_of_marks_does_not_show() {
+        for unit in ["a\n", "\n", "日本\r\n", "é", "a b c d e f\n"] {
+            for more in 0..5 {
+                let text = format!("{}{}ende", "x".repeat(more), unit.repeat(3 * STRIDE / unit.len()));
+                let lines = Lines::new(&text);
+                assert_eq!(lines.count(), 1 + number(text.matches('\n').count()));
+                let near =
+                    |at: usize| (1..4).any(|mark| at.abs_diff(mark * STRIDE) < 9) || at + 9 > text.len();
+                for (offset, _) in text.char_indices().filter(|(at, _)| near(*at)) {
+                    let (line, column) = lines.position(&text, offset);
+                    assert_eq!((line, column), counted(&text, offset), "{unit:?} {offset}");
+                    assert_eq!(lines.offset(&text, line, column), offset);
+                    let whole = text.split('\n').nth(line as usize - 1).unwrap();
+                    assert_eq!(lines.line(&text, line), whole.strip_suffix('\r').unwrap_or(whole));
+                    assert_eq!(
+                        lines.offset(&text, line, 9_999_999),
+                        lines.offset(&text, line, 1) + whole.len()
+                    );
+                }
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn bytes_that_are_no_text_have_places_too(bytes in prop::collection::vec(any::<u8>(), 0..40), offset in 0_usize..50) {
+            let (line, column) = Lines::new(&bytes).position(&bytes, offset);
+            prop_assert!(line >= 1 && column >= 1);
+        }
+
         #[test]
         fn every_offset_of_every_text_has_a_place_and_comes_back(text in "(\\PC|\r\n|\n){0,40}") {
             let lines = Lines::new(&text);
             for (offset, _) in text.char_indices() {
                 let (line, column) = lines.position(&text, offset);
+                prop_assert_eq!((line, column), counted(&text, offset));
                 prop_assert_eq!(lines.offset(&text, line, column), offset);
                 let spot = lines.spot(&text, offset..offset + 1);
                 prop_assert_eq!((spot.line, spot.column), (line, column));

@@ -89,7 +89,7 @@ fn not_utf8(path: &str, bytes: &[u8], error: std::str::Utf8Error) -> Diagnostic 
     let rest = &bytes[error.valid_up_to()..];
     let line_end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()).min(200);
     let shown = String::from_utf8_lossy(&bytes[..error.valid_up_to() + line_end]);
-    let spot = Lines::new(&shown).spot(&shown, error.valid_up_to()..error.valid_up_to() + 1);
+    let spot = Lines::new(&*shown).spot(&shown, error.valid_up_to()..error.valid_up_to() + 1);
     Diagnostic::error(codes::NOT_UTF8, message)
         .at(Label::spot(path, spot).saying("from here on"))
         .help("save the file as UTF-8")

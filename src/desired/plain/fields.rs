@@ -9,6 +9,9 @@ use crate::model::Access;
 /// How many bytes `YYYY-MM-DD` has.
 const DAY: usize = 10;
 
+/// How many bytes an entry with fields usually has; only the room that is made for them depends on it.
+const TYPICAL_ENTRY: usize = 96;
+
 /// What a reader could take for something else than a text. Whatever begins with a letter or `_` and is none of these
 /// is one; what begins with a digit is, if there is anything in it that neither a number nor a time has.
 const TYPED: [&[u8]; 6] = [b"null", b"true", b"false", b"nan", b"inf", b"infinity"];
@@ -51,6 +54,9 @@ impl Reading<'_> {
         }
         if until.is_some() || reason.is_some() {
             let position = u32::try_from(self.content.listed.len()).ok()?;
+            if self.content.details.is_empty() {
+                self.content.details.reserve((self.text.len() - self.at) / TYPICAL_ENTRY);
+            }
             self.content.details.push(Detail { position, until, reason });
         }
         access
