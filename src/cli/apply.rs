@@ -160,7 +160,8 @@ pub(super) async fn drive_once(
         starts(session, targets, &held.ledger, writes),
         session.clock.now(),
     )
-    .with_services(session.services());
+    .with_services(session.services())
+    .planning_with(daemon::both);
     let journal = Some(Arc::new(Mutex::new(held.journal)));
     let world = World { begun: held.begun, ..world(session, targets, journal, writes) };
     drive(engine, world, session.clock, hooks).await.map_err(|error| Failure::operational(error.to_string()))

@@ -132,7 +132,7 @@ impl Known {
 
     /// Plans as the daemon would, but without writing anything down.
     pub(super) fn plan(&self, desired: &Desired, now: Now) -> Plan {
-        let mut plan = plan::plan_with(&both, desired, &self.live, &self.memory, &self.policy, now);
+        let mut plan = plan::plan_with(&daemon::both, desired, &self.live, &self.memory, &self.policy, now);
         // As old as it is at the moment that the plan is made for.
         plan.context.snapshot = self.snapshot.map(|taken| {
             let age = now.wall.duration_since(taken.at).max(SignedDuration::ZERO);
@@ -201,14 +201,6 @@ impl Known {
         }
         Ok(())
     }
-}
-
-/// Does two pieces of work at once.
-fn both(one: plan::Work<'_>, other: plan::Work<'_>) {
-    std::thread::scope(|scope| {
-        scope.spawn(other);
-        one();
-    });
 }
 
 /// Shows what is wrong with a base revision, and says it in one line.

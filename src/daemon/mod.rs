@@ -2,6 +2,7 @@
 //! clocks, catches signals and holds stores and services.
 
 mod ahead;
+mod both;
 pub mod clock;
 pub mod crash;
 mod driver;
@@ -15,6 +16,7 @@ mod supervisor;
 pub mod world;
 
 pub use ahead::{Begun, Reading, begin};
+pub use both::both;
 pub use clock::Clock;
 pub use driver::{Driven, Fatal, Hooks, drive};
 pub use parse::Parsing;

@@ -36,7 +36,7 @@ use crate::model::Now;
 use crate::name::Glob;
 use crate::plan::memory::Memory;
 use crate::plan::policy::Policy;
-use crate::plan::{Note, Plan};
+use crate::plan::{self, Note, Plan};
 use crate::services::Instance;
 
 use effect::{Effect, Notice};
@@ -143,6 +143,8 @@ pub struct Engine {
     /// The last moment seen, to notice a jump of the wall clock.
     before: Option<Now>,
     clock_jumped: bool,
+    /// Who looks at two halves of the entries.
+    both: fn(plan::Work<'_>, plan::Work<'_>),
 }
 
 /// The one thing being done, with the step whose answer is awaited.
@@ -204,6 +206,7 @@ impl Engine {
             finished: false,
             before: None,
             clock_jumped,
+            both: plan::in_turn,
         };
         if let Goal::Settle(_) | Goal::Once(_) = engine.mode.goal {
             // Nothing to do at all is an end, too; the first tick finds out.
@@ -217,6 +220,12 @@ impl Engine {
     #[must_use]
     pub fn with_services(self, keys: impl IntoIterator<Item = String>) -> Self {
         Self { elsewhere: keys.into_iter().collect(), ..self }
+    }
+
+    /// Says who can do two pieces of work at once, for plans.
+    #[must_use]
+    pub fn planning_with(self, both: fn(plan::Work<'_>, plan::Work<'_>)) -> Self {
+        Self { both, ..self }
     }
 
     /// Returns the keys of services that owe a restart although the settings do not name them any more.

@@ -299,13 +299,14 @@ impl Engine {
         let applied = target.applied.clone();
         let mut standing = target.standing.take();
         let mut memory = self.ledger.memory(name, applied);
+        let both = self.both;
         let policy = &self.targets[name].policy;
         memory.clock_jumped = self.clock_jumped;
         memory.not_effective = self.not_effective(policy);
         let mut made = if self.mode.goal == Goal::Run {
-            plan::plan_again(&mut standing, &desired, live, &memory, policy, now)
+            plan::plan_again(&both, &mut standing, &desired, live, &memory, policy, now)
         } else {
-            plan::plan(&desired, live, &memory, policy, now)
+            plan::plan_with(&both, &desired, live, &memory, policy, now)
         };
         let target = self.targets.get_mut(name)?;
         target.standing = standing;

@@ -357,7 +357,8 @@ pub type Both<'b> = &'b (dyn Fn(Work<'_>, Work<'_>) + Sync);
 /// A piece of work that can be done on any thread.
 pub type Work<'w> = &'w mut (dyn FnMut() + Send);
 
-fn in_turn(one: Work<'_>, other: Work<'_>) {
+/// Does two pieces of work, one after the other.
+pub fn in_turn(one: Work<'_>, other: Work<'_>) {
     one();
     other();
 }

@@ -13,7 +13,7 @@ use super::memory::Memory;
 use super::policy::Policy;
 use super::resolve::{Resolved, Scope, Sight, resolve, resolve_some};
 use super::untouched::{Looked, Untouched};
-use super::{Plan, conclude, in_turn};
+use super::{Both, Plan, conclude, in_turn};
 use crate::desired::Desired;
 use crate::model::{AccountId, AccountSet, Live, Match, Now};
 
@@ -38,6 +38,7 @@ pub struct Standing {
 /// Whatever stands must come from a plan of this live state, which since then has changed only in accounts that
 /// [`Standing::allows`] a change of, and with the same policy.
 pub fn plan_again(
+    both: Both<'_>,
     standing: &mut Option<Standing>,
     desired: &Desired,
     live: &Live,
@@ -54,7 +55,7 @@ pub fn plan_again(
     let sight = Sight::new(desired, live, memory, &scope, policy, now);
     let edited = before.map(|before| before.resolve(sight, now));
     let resolved = edited.filter(|edited| !edited.clashes());
-    let resolved = resolved.unwrap_or_else(|| resolve(sight, now, &in_turn));
+    let resolved = resolved.unwrap_or_else(|| resolve(sight, now, both));
     let (untouched, others) = resolved.untouched();
     if others.len() <= MOST {
         let (ignored, out) = scope.sets();

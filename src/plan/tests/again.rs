@@ -56,7 +56,7 @@ proptest! {
         for step in steps {
             let now = Now { mono: Duration::from_secs(1000), wall: world.now };
             let from_nothing = plan(&world.desired, &live, &world.memory, &world.policy, now);
-            let again = plan_again(&mut standing, &world.desired, &live, &world.memory, &world.policy, now);
+            let again = plan_again(&in_turn, &mut standing, &world.desired, &live, &world.memory, &world.policy, now);
             prop_assert_eq!(&again, &from_nothing);
             match step {
                 Step::Edit(edit) => {
@@ -108,7 +108,7 @@ fn only_what_an_edit_is_about_is_looked_at() {
     let mut standing = None;
     let mut planned = |other: &str| {
         let desired = files(&[("a.yaml", &many), ("b.yaml", other)]);
-        let plan = plan_again(&mut standing, &desired, &live, &world.memory, &world.policy, now);
+        let plan = plan_again(&in_turn, &mut standing, &desired, &live, &world.memory, &world.policy, now);
         (plan.summary.unchanged, plan.changes.len(), standing.as_ref().unwrap().others())
     };
     assert_eq!(planned("di: enabled"), (1_001, 0, 0));

@@ -12,9 +12,15 @@ use crate::stores::StoreError;
 use crate::stores::sql::text::{self, Keys};
 use crate::stores::sql::{SqlValue, Table, wire};
 
+/// How many pages of a log in WAL mode are moved into the file by a commit. Usually it is 1,000, which is less than one
+/// chunk that is spread over the table, and each time costs two syncs; 64 MiB at the usual size of a page.
+const LOG: u32 = 16 << 10;
+
 /// The side of a store that writes.
 #[derive(Debug, Default)]
 pub(super) struct Writing {
+    /// Whether the batch under way has more than one chunk.
+    is_large: bool,
     /// The connection of the batch under way.
     connected: Option<Connected>,
     /// The file that was written last.
@@ -35,6 +41,8 @@ impl Writing {
         // A chunk that is not full is the last one of its batch.
         if written.is_err() || changes.len() < CHUNK {
             self.close();
+        } else {
+            self.is_large = true;
         }
         written.unwrap_or_else(|error| {
             let help = error.help.as_deref().unwrap_or_default();
@@ -43,9 +51,16 @@ impl Writing {
         })
     }
 
-    /// Closes the connection. The last one to close a database in WAL mode moves its log into the file.
+    /// Closes the connection. The last one to close a database in WAL mode moves its log into the file; where the mail
+    /// server has it open too, a long log is moved before, as its own commits would have done.
     pub(super) fn close(&mut self) {
-        self.connected = None;
+        if let Some(connected) = self.connected.take().filter(|_| self.is_large) {
+            let moved = connected.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+            if let Err(error) = moved {
+                tracing::debug!("the log stays beside the file: {error}");
+            }
+        }
+        self.is_large = false;
     }
 
     /// Tells whether the path leads to another file than the one that was written last.
@@ -71,6 +86,8 @@ impl Writing {
 fn open(table: &Table) -> Result<Connected, StoreError> {
     table.check()?;
     let connected = connect::writing(table)?;
+    let sized = connected.connection.pragma_update_and_check(None, "wal_autocheckpoint", LOG, |_| Ok(()));
+    sized.map_err(|error| fault::explain(table, "opening", &error))?;
     if table.create {
         make_durable(&connected.connection).map_err(|error| fault::explain(table, "preparing", &error))?;
     }
