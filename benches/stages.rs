@@ -61,6 +61,10 @@ fn desired(count: usize) -> Desired {
 
 /// Accounts as desired, but for every `wrong`th.
 fn live(count: usize, wrong: usize) -> Live {
+    rows(count, wrong).finish().unwrap()
+}
+
+fn rows(count: usize, wrong: usize) -> LiveBuilder {
     let mut live = LiveBuilder::default();
     for number in (0..count).map(|number| number * 7_919 % count) {
         let access = match access(number) {
@@ -69,7 +73,7 @@ fn live(count: usize, wrong: usize) -> Live {
         };
         live.push(&name(number), &name(number), [], State::Is(access));
     }
-    live.finish().unwrap()
+    live
 }
 
 fn policy() -> Policy {
@@ -199,6 +203,15 @@ fn sqlite_read(bencher: Bencher<'_, '_>, count: usize) {
     let store = sqlite::open(Table::own(path));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     bencher.counter(ItemsCount::new(count)).bench_local(|| runtime.block_on(store.read()).unwrap());
+}
+
+/// The part of a read in which its rows are there and become an index of names.
+#[divan::bench(args = LARGE)]
+fn sqlite_read_its_index(bencher: Bencher<'_, '_>, count: usize) {
+    bencher
+        .counter(ItemsCount::new(count))
+        .with_inputs(|| rows(count, count))
+        .bench_values(|rows| rows.finish().unwrap());
 }
 
 /// The least that anybody who reads the table has to do.
