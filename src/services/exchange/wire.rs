@@ -161,6 +161,33 @@ mod tests {
     }
 
     #[test]
+    fn the_jea_role_of_the_examples_lets_through_all_that_is_asked_of_a_server() {
+        let role = include_str!("../../../examples/exchange/jea/Popgate/RoleCapabilities/Popgate.psrc");
+        for pipeline in [
+            services(),
+            service(FRONT),
+            processes(),
+            process(7),
+            clock(),
+            restart(BACK, Duration::from_secs(60)),
+        ] {
+            for command in &pipeline.commands {
+                let name = format!("'{}'", command.name());
+                let (_, behind) =
+                    role.split_once(&name).unwrap_or_else(|| panic!("{name} is not let through"));
+                let own = behind.split("@{ Name = 'Get-").next().unwrap_or_default();
+                for parameter in command.parameters() {
+                    assert!(own.contains(&format!("Name = '{parameter}'")), "{name} -{parameter}");
+                }
+            }
+        }
+        for value in [FRONT, BACK] {
+            assert_eq!(role.matches(&format!("'{value}'")).count(), 2, "{value} is seen and restarted");
+        }
+        assert!(role.contains(&format!("\"{FILTER}\"")));
+    }
+
+    #[test]
     fn edge_servers_have_no_pop3() {
         let server = |role: &str| {
             object(&[

@@ -143,3 +143,22 @@ fn failed(error: StoreError) -> Finding {
 fn listed(words: &[String]) -> String {
     if words.is_empty() { "no method to sign in".to_owned() } else { words.join(", ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_role_group_of_the_examples_gives_whatever_a_write_needs() {
+        let script = include_str!("../../../examples/exchange/role-group.ps1");
+        assert!(script.contains("-notin 'Get-CASMailbox', 'Set-CASMailbox'"));
+        let (_, kept) = script.split_once("'POP3 Access\\Set-CASMailbox' -Parameters ").unwrap();
+        let kept: Vec<&str> = kept.lines().next().unwrap().split(',').map(str::trim).collect();
+        for parameter in SET {
+            assert!(kept.contains(parameter), "Set-CASMailbox -{parameter} is taken away");
+        }
+        assert!(
+            script.contains("'View-Only Configuration'") && CONFIGURATION.contains("View-Only Configuration")
+        );
+    }
+}
