@@ -183,7 +183,7 @@ fn effects_name_the_real_action() {
     );
     assert_eq!(
         words(Effect { restarts: 3, due: Due::At(at("2026-08-23T22:00:00Z")), ..effect(Action::Restart) }),
-        "restarts dovecot.service once on each of 3 servers, not before 2026-08-23 22:00:00; every session on it ends"
+        "restarts dovecot.service once, 3 services in all, not before 2026-08-23 22:00:00; every session on it ends"
     );
     assert_eq!(
         words(Effect { restarts: 0, due: Due::Never, ..effect(Action::Reload) }),
