@@ -322,6 +322,16 @@ impl Plan {
         self.changes.iter().filter(accepted).map(|planned| fold(&planned.change.name))
     }
 
+    /// Tells whether the account of a change, which is none of this plan's, read as the change wanted it.
+    pub fn is_content_with(&self, change: &Change) -> bool {
+        let name = fold(&change.name);
+        let unreadable =
+            |note: &Note| matches!(note, Note::Unreadable { name: other, .. } if fold(other) == name);
+        !self.changes.iter().any(|planned| planned.change.account == change.account)
+            && !self.unsatisfied.contains(&name)
+            && !self.notes.iter().any(unreadable)
+    }
+
     /// Tells whether a guard holds anything back, or refuses the desired state as a whole.
     pub fn is_guarded(&self) -> bool {
         self.guards.iter().any(|verdict| verdict.tripped)
