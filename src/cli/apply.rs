@@ -467,11 +467,7 @@ pub(super) fn closed(target: &TargetStatus) -> String {
     format!("Nothing was written to target {}: its window for writes {until}.", target.name)
 }
 
-fn failures(
-    text: &mut String,
-    outcomes: &[(crate::plan::Change, Outcome)],
-    plan: Option<&Plan>,
-) -> Exit {
+fn failures(text: &mut String, outcomes: &[(crate::plan::Change, Outcome)], plan: Option<&Plan>) -> Exit {
     // An account that was tried again counts by its last outcome.
     let last: BTreeMap<_, _> =
         outcomes.iter().map(|(change, outcome)| (&change.account, (change, outcome))).collect();

@@ -34,6 +34,7 @@ pub use guard::{Guard, Verdict};
 pub use memory::Memory;
 pub use policy::{ChangedRule, Policy};
 pub use resolve::refuse_listed;
+pub(crate) use resolve::release;
 pub use standing::{Standing, plan_again};
 
 /// One access to be written.

@@ -68,7 +68,7 @@ Blocked: 5 entries; nothing is written for these
   ! HealthMailbox1  desired-state/c.yaml:4  its account is ignored: it matches `HealthMailbox*`
       remove the entry, or take `HealthMailbox*` out of `ignored` in the settings
   ! ceo@x  desired-state/c.yaml:5  its account is protected: it matches `ceo@*`
-      remove the entry, or take `ceo@*` out of `protected` in the settings
+      remove the entry, or take `ceo@*` out of `protected` in the settings; one that is not there is protected in any case
 
 Changed by hand and left alone: 1 user
   ~ quiet@x  desired-state/b.yaml:5  is disabled, the entry says enabled

@@ -137,7 +137,7 @@ async fn of_domain(
                 }
             }
             Caution::NothingModified(_) | Caution::Truncated | Caution::Other => {
-                tracing::debug!("{}", warning.message)
+                tracing::debug!("{}", warning.message);
             }
         }
     }
