@@ -398,7 +398,11 @@ pub(super) fn conclude(session: &Session, targets: &[&Opened], driven: &Driven) 
         if let Some(plan) = engine.plan(&target.name) {
             exit = exit.or(plan::exit_of(plan));
         }
-        exit = exit.or(failures(&mut text, engine.outcomes(&target.name)));
+        exit = exit.or(failures(
+            &mut text,
+            engine.outcomes(&target.name),
+            engine.plan(&target.name).map(|plan| &**plan),
+        ));
     }
     for target in status.targets.iter().filter(|target| target.store.is_some() || target.moving.is_some()) {
         let why = target.store.clone().unwrap_or_else(|| "its files keep changing".to_owned());
@@ -464,7 +468,7 @@ pub(super) fn closed(target: &TargetStatus) -> String {
     format!("Nothing was written to target {}: its window for writes {until}.", target.name)
 }
 
-fn failures(text: &mut String, outcomes: &[(crate::plan::Change, Outcome)]) -> Exit {
+fn failures(text: &mut String, outcomes: &[(crate::plan::Change, Outcome)], plan: Option<&Plan>) -> Exit {
     // An account that was tried again counts by its last outcome.
     let last: BTreeMap<_, _> =
         outcomes.iter().map(|(change, outcome)| (&change.account, (change, outcome))).collect();
@@ -472,6 +476,7 @@ fn failures(text: &mut String, outcomes: &[(crate::plan::Change, Outcome)]) -> E
     for (change, outcome) in last.into_values() {
         let why = match outcome {
             Outcome::Done | Outcome::Already => continue,
+            Outcome::Unknown if plan.is_some_and(|plan| plan.is_content_with(change)) => continue,
             Outcome::Missing => "the account is gone",
             Outcome::Unknown => "the store did not say whether it was written; apply again",
             Outcome::NotApplied(fault) if fault.is_transient() => "not written; apply again",

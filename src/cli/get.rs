@@ -68,10 +68,10 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
             }
         };
         if args.users.is_empty() {
-            rows.extend(live.iter().map(row));
+            rows.extend(by_name(live.iter().collect()).into_iter().map(row));
         }
         for user in &args.users {
-            let found = find(&live, user);
+            let found = by_name(find(&live, user));
             rows.extend(found.iter().copied().map(row));
             let listed = desired.get(user).filter(|_| found.is_empty());
             rows.extend(listed.map(|entry| Row {
@@ -102,6 +102,12 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     } else {
         Err(Failure::operational(unknown.join("; ")).help("`popgate get '*part-of-the-name*'` searches"))
     }
+}
+
+/// Live state is in the order of ids, which in some stores are GUIDs.
+fn by_name(mut accounts: Vec<AccountRef<'_>>) -> Vec<AccountRef<'_>> {
+    accounts.sort_by(|one, other| one.name.cmp(other.name));
+    accounts
 }
 
 fn unknown_user(user: &str) -> String {

@@ -74,7 +74,7 @@ fn refuse_unmanaged(target: &Opened, user: &str) -> Result<(), Failure> {
         if let Some(glob) = globs.iter().find(|glob| glob.matches(user)) {
             let refused =
                 Diagnostic::error(codes::PROTECTED_ENTRY, format!("user `{user}` is {list} by the settings"));
-            let help = format!("take `{}` out of `{list}` in the settings first", glob.as_str());
+            let help = crate::plan::release(list, glob.as_str());
             return Err(Failure::invalid(vec![refused.help(help)]));
         }
     }

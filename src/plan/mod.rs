@@ -34,6 +34,7 @@ pub use guard::{Guard, Verdict};
 pub use memory::Memory;
 pub use policy::{ChangedRule, Policy};
 pub use resolve::refuse_listed;
+pub(crate) use resolve::release;
 pub use standing::{Standing, plan_again};
 
 /// One access to be written.
@@ -320,6 +321,16 @@ impl Plan {
         let accepted =
             |planned: &&Planned| matches!(planned.change.cause, Cause::Expired(_)) && !planned.counted;
         self.changes.iter().filter(accepted).map(|planned| fold(&planned.change.name))
+    }
+
+    /// Tells whether the account of a change, which is none of this plan's, read as the change wanted it.
+    pub fn is_content_with(&self, change: &Change) -> bool {
+        let name = fold(&change.name);
+        let unreadable =
+            |note: &Note| matches!(note, Note::Unreadable { name: other, .. } if fold(other) == name);
+        !self.changes.iter().any(|planned| planned.change.account == change.account)
+            && !self.unsatisfied.contains(&name)
+            && !self.notes.iter().any(unreadable)
     }
 
     /// Tells whether a guard holds anything back, or refuses the desired state as a whole.

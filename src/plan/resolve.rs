@@ -316,12 +316,15 @@ pub fn refuse_listed(desired: &Desired, passed: &Desired, policy: &Policy) -> Ve
                 severity: Severity::Error,
                 message: format!("user `{}` is {list} by the settings", entry.name),
                 labels: vec![desired.label(entry, format!("matches `{list}: {}`", glob.as_str()))],
-                help: Some(format!(
-                    "remove the entry, or take `{}` out of `{list}` in the settings",
-                    glob.as_str()
-                )),
+                help: Some(format!("remove the entry, or {}", release(list, glob.as_str()))),
             });
         }
     }
     refused
+}
+
+/// Says how an account comes out of a list. Some are in none, and protected all the same: Exchange's own, popgate's own.
+pub(crate) fn release(list: &str, glob: &str) -> String {
+    let always = if list == "protected" { "; one that is not there is protected in any case" } else { "" };
+    format!("take `{glob}` out of `{list}` in the settings{always}")
 }

@@ -182,7 +182,7 @@ impl Session {
 
     /// Tells whether the session can still be used.
     pub fn is_open(&self) -> bool {
-        self.shell.as_ref().is_some_and(|shell| !shell.broken)
+        self.shell.as_ref().is_some_and(|shell| shell.broken.is_none())
     }
 
     /// Returns how many requests the session has sent so far.
@@ -226,10 +226,10 @@ struct Shell {
     /// What the server calls it; until it has said so, what we asked for.
     id: String,
     wished: Uuid,
-    /// A pipeline that has ended and was not let go of yet.
-    ended: Option<Uuid>,
-    /// Nothing more can be run in it.
-    broken: bool,
+    /// The command of a pipeline that has ended and was not let go of yet.
+    ended: Option<String>,
+    /// Why nothing more can be run in it.
+    broken: Option<String>,
     requests: u64,
     /// The process waits for it to go.
     _open: TaskTrackerToken,
@@ -259,7 +259,7 @@ impl Shell {
             id: wished.to_string().to_ascii_uppercase(),
             wished,
             ended: None,
-            broken: false,
+            broken: None,
             requests: 0,
             _open: farewell::open(),
         })
@@ -306,33 +306,35 @@ impl Shell {
         }
         if let Some(command) = self.ended.take() {
             let id = self.id.clone();
-            let done = Request::Signal { shell: &id, command, signal: Signal::Done };
+            let done = Request::Signal { shell: &id, command: &command, signal: Signal::Done };
             // Some servers have let go of it by themselves.
             if let Err(error) = self.ask(&done, self.endpoint.patience.answer).await
                 && !error.in_vain
             {
-                self.broken = true;
+                self.broken = Some(error.what.clone());
                 return Ending::Refused(error);
             }
         }
-        let command = Uuid::new_v4();
+        let wished = Uuid::new_v4();
+        let mut command = wsman::upper(wished);
         // Whoever drops this future leaves a pipeline behind; only the end of it makes the session usable again.
-        self.broken = true;
-        let ending = self.converse(command, pipeline, heard, each).await;
+        self.broken = Some("a pipeline was left in the middle".to_owned());
+        let ending = self.converse(wished, &mut command, pipeline, heard, each).await;
         match &ending {
             Ending::Completed | Ending::Failed(_) | Ending::Stopped => {
-                self.broken = false;
+                self.broken = None;
                 self.ended = Some(command);
             }
-            Ending::Refused(error) => self.broken = error.kind == Kind::SessionLost,
-            Ending::Lost(_) => {}
+            Ending::Refused(error) if error.kind != Kind::SessionLost => self.broken = None,
+            Ending::Refused(error) | Ending::Lost(error) => self.broken = Some(error.what.clone()),
         }
         ending
     }
 
     fn unusable(&self, pipeline: &Pipeline) -> Option<Error> {
-        if self.broken {
-            return Some(Error::new(Kind::SessionLost, "the session is broken", "").in_vain());
+        if let Some(why) = &self.broken {
+            let what = format!("the session is broken: {why}");
+            return Some(Error::new(Kind::SessionLost, what, "").in_vain());
         }
         // To Exchange, nothing as an identity means every object.
         let nil = pipeline.input.iter().any(|value| matches!(value, Value::Nil));
@@ -342,24 +344,31 @@ impl Shell {
         })
     }
 
+    /// Runs a pipeline; `command` is what the server calls it, once it has said so.
     async fn converse(
         &mut self,
-        command: Uuid,
+        wished: Uuid,
+        command: &mut String,
         pipeline: &Pipeline,
         heard: &mut Heard,
         each: &mut (dyn FnMut(Value) + Send),
     ) -> Ending {
-        let packets = self.pool.pipeline(command, &pipeline.commands, &pipeline.input, self.address.packet());
+        let packets = self.pool.pipeline(wished, &pipeline.commands, &pipeline.input, self.address.packet());
         let id = self.id.clone();
         let answer = self.endpoint.patience.answer;
         let mut refused = None;
         for (number, packet) in packets.iter().enumerate() {
             let request = match number {
-                0 => Request::Command { shell: &id, command, packet },
+                0 => Request::Command { shell: &id, command: wished, packet },
                 _ => Request::Send { shell: &id, command, packet },
             };
             match self.ask(&request, answer).await {
-                Ok(_) => {}
+                Ok(begun) => {
+                    // A server may give it a name of its own, as it may the session.
+                    if let Some(id) = begun.command.filter(|id| number == 0 && !id.trim().is_empty()) {
+                        *command = id;
+                    }
+                }
                 Err(error) if number == 0 && error.in_vain => return Ending::Refused(error),
                 // A pipeline that failed at once takes no more input, and says so when it is asked.
                 Err(error) if error.in_vain => {
@@ -425,7 +434,7 @@ impl Shell {
     /// Asks for output once, and for an open question at most `poll`, or until `limit`.
     async fn receive(
         &mut self,
-        command: Option<Uuid>,
+        command: Option<&str>,
         limit: Option<Instant>,
     ) -> Result<wsman::Answer, Error> {
         let patience = self.endpoint.patience;

@@ -133,7 +133,8 @@ impl Error {
                 Kind::WrongAddress,
                 what,
                 "the server has no configuration of that name at this URL: Exchange's is Microsoft.Exchange at \
-                 /PowerShell/, Windows' own is Microsoft.PowerShell at /wsman",
+                 /PowerShell/, Windows' own is Microsoft.PowerShell at /wsman, and one of your own has to be \
+                 registered on that server",
             ),
             // ERROR_WSMAN_INVALID_SELECTORS and ERROR_WINRS_SHELL_NOT_FOUND in its words
             2_150_858_843 => Self::new(
@@ -142,6 +143,8 @@ impl Error {
                 "the server lost the session, or a load balancer sent us to another one that never had it; name one \
                  server, or let the balancer keep a client's cookie (MS-WSMAN)",
             ),
+            // ERROR_WSMAN_QUOTA_MAX_SHELLS_USERS, whatever language its words are in
+            2_150_859_173 => Self::new(Kind::SessionLimit, what, limit_help(&Kind::SessionLimit)),
             // ERROR_ACCESS_DENIED, and the same as HRESULT
             5 | 2_147_942_405 => Self::forbidden(what),
             code if fault.name == "TimedOut" => Self::new(
@@ -256,6 +259,15 @@ mod tests {
         assert_eq!(wait("retry after 99999999999 s, throttled"), Some(Duration::from_hours(1)));
         assert_eq!(wait("OverBudgetException"), None);
         assert_eq!(limit("The operation couldn't be performed because object 'x' couldn't be found"), None);
+    }
+
+    #[test]
+    fn too_many_sessions_are_known_by_their_number_in_every_language() {
+        let reason = "Es wurden zu viele Sitzungen geöffnet".to_owned();
+        let fault = Fault { code: 2_150_859_173, name: "QuotaLimit".into(), reason };
+        let error = Error::of_fault("opening a session", &fault);
+        assert_eq!(error.kind, Kind::SessionLimit);
+        assert!(error.help.contains("`sessions`") && error.in_vain, "{error:?}");
     }
 
     #[test]

@@ -200,11 +200,18 @@ impl Wire {
                 format!("{url} answers {status}"),
                 "nothing of PowerShell is there: Exchange has /PowerShell/, Windows has /wsman",
             ),
-            300..=399 => Error::new(
-                Kind::WrongAddress,
-                format!("{url} answers {status} and sends us elsewhere"),
-                "write the URL it leads to; credentials are not carried along",
-            ),
+            300..=399 => {
+                let place = response.headers().get(reqwest::header::LOCATION);
+                let place = place.map_or_else(
+                    || "elsewhere".to_owned(),
+                    |place| format!("to {}", clean(String::from_utf8_lossy(place.as_bytes()))),
+                );
+                Error::new(
+                    Kind::WrongAddress,
+                    format!("{url} answers {status} and sends us {place}"),
+                    "write the URL it leads to; credentials are not carried along",
+                )
+            }
             413 => Error::new(
                 Kind::Refused { code: 413 },
                 format!("{url} finds the request too large"),

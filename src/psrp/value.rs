@@ -77,8 +77,8 @@ impl Value {
     pub fn truth(&self) -> Option<bool> {
         match self.plain() {
             Self::Bool(truth) => Some(*truth),
-            Self::Text(text) if text.eq_ignore_ascii_case("true") => Some(true),
-            Self::Text(text) if text.eq_ignore_ascii_case("false") => Some(false),
+            _ if self.words()?.trim().eq_ignore_ascii_case("true") => Some(true),
+            _ if self.words()?.trim().eq_ignore_ascii_case("false") => Some(false),
             _ => None,
         }
     }
@@ -96,8 +96,7 @@ impl Value {
     pub fn guid(&self) -> Option<Uuid> {
         match self.plain() {
             Self::Guid(guid) => Some(*guid),
-            Self::Text(text) => Uuid::parse_str(text.trim()).ok(),
-            _ => None,
+            _ => Uuid::parse_str(self.words()?.trim()).ok(),
         }
     }
 
@@ -106,6 +105,15 @@ impl Value {
         match self.plain() {
             Self::List(items) => items,
             _ => &[],
+        }
+    }
+
+    /// Text, also inside an object, or what an object prints as that has lost its value on the way.
+    fn words(&self) -> Option<&str> {
+        match (self.plain(), self) {
+            (Self::Text(text), _) => Some(text),
+            (Self::Nil, Self::Object(object)) => object.text.as_deref(),
+            _ => None,
         }
     }
 
@@ -151,5 +159,31 @@ impl From<Uuid> for Value {
 impl<const N: usize> From<[&str; N]> for Value {
     fn from(items: [&str; N]) -> Self {
         Self::List(items.map(Self::from).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is left of a value below the depth to which the server serializes.
+    fn printed(text: &str) -> Value {
+        Value::Object(Arc::new(Object { text: Some(text.to_owned()), ..Object::default() }))
+    }
+
+    #[test]
+    fn a_truth_or_a_guid_that_only_prints_is_still_one() {
+        let guid = Uuid::from_u128(7);
+        assert_eq!(printed("True").truth(), Some(true));
+        assert_eq!(printed(" false ").truth(), Some(false));
+        assert_eq!(printed(&guid.to_string()).guid(), Some(guid));
+        assert_eq!((printed("System.Boolean").truth(), printed("").guid()), (None, None));
+        let inner = Object { text: Some("True".to_owned()), inner: Value::Bool(false), ..Object::default() };
+        assert_eq!(
+            Value::Object(Arc::new(inner)).truth(),
+            Some(false),
+            "the value counts, not how it prints"
+        );
+        assert_eq!((Value::Nil.truth(), Value::Nil.guid()), (None, None));
     }
 }

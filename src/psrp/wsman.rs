@@ -47,7 +47,7 @@ pub enum Request<'a> {
     Command {
         /// The shell.
         shell: &'a str,
-        /// The id of the pipeline.
+        /// The id of the pipeline, which is wished for as the command's.
         command: Uuid,
         /// The first packet.
         packet: &'a [u8],
@@ -56,8 +56,8 @@ pub enum Request<'a> {
     Send {
         /// The shell.
         shell: &'a str,
-        /// The pipeline.
-        command: Uuid,
+        /// The command, as the server names it.
+        command: &'a str,
         /// The packet.
         packet: &'a [u8],
     },
@@ -65,15 +65,15 @@ pub enum Request<'a> {
     Receive {
         /// The shell.
         shell: &'a str,
-        /// The pipeline.
-        command: Option<Uuid>,
+        /// The command, as the server names it.
+        command: Option<&'a str>,
     },
     /// Ends a command.
     Signal {
         /// The shell.
         shell: &'a str,
-        /// The pipeline.
-        command: Uuid,
+        /// The command, as the server names it.
+        command: &'a str,
         /// How.
         signal: Signal,
     },
@@ -190,7 +190,7 @@ impl Request<'_> {
                 "",
                 format!(
                     "<rsp:Send><rsp:Stream Name=\"stdin\" CommandId=\"{}\">{}</rsp:Stream></rsp:Send>",
-                    upper(command),
+                    escape(command),
                     BASE64.encode(packet)
                 ),
             ),
@@ -200,7 +200,7 @@ impl Request<'_> {
                 "<w:Option Name=\"WSMAN_CMDSHELL_OPTION_KEEPALIVE\">TRUE</w:Option>",
                 format!(
                     "<rsp:Receive><rsp:DesiredStream{}>stdout</rsp:DesiredStream></rsp:Receive>",
-                    command.map(|id| format!(" CommandId=\"{}\"", upper(id))).unwrap_or_default()
+                    command.map(|id| format!(" CommandId=\"{}\"", escape(id))).unwrap_or_default()
                 ),
             ),
             Self::Signal { shell, command, signal } => (
@@ -209,7 +209,7 @@ impl Request<'_> {
                 "",
                 format!(
                     "<rsp:Signal CommandId=\"{}\"><rsp:Code>{}</rsp:Code></rsp:Signal>",
-                    upper(command),
+                    escape(command),
                     match signal {
                         // The protocol spells it so.
                         Signal::Stop => "powershell/signal/crtl_c",
@@ -224,7 +224,7 @@ impl Request<'_> {
 }
 
 /// Windows writes and compares ids in capital letters.
-fn upper(id: Uuid) -> String {
+pub fn upper(id: Uuid) -> String {
     id.to_string().to_ascii_uppercase()
 }
 

@@ -218,7 +218,8 @@ fn in_words(effect: &Effect, plan: &Plan, view: &View) -> String {
     let times = match effect.restarts {
         0 => "once wherever it runs".to_owned(),
         1 => "once".to_owned(),
-        many => format!("once on each of {}", counted(many, "server")),
+        // Exchange has two on each server.
+        many => format!("once, {} in all", counted(many, "service")),
     };
     let when = match effect.due {
         Due::At(due) if due <= plan.generated_at => String::new(),

@@ -257,3 +257,17 @@ fn the_id_names_target_and_changes_and_nothing_else() {
     assert_ne!(one("enabled"), one("disabled"), "and in which direction");
     assert_eq!(PlanId::from_text(&format!("  {}\n", id.as_str().to_uppercase())), id);
 }
+
+#[test]
+fn only_a_plan_that_saw_the_account_as_it_should_be_is_content_with_its_change() {
+    let world = || World::new("a: disabled\nb: disabled").with("b", &[], ON);
+    let first = world().with("a", &[], ON).plan();
+    let change =
+        |name: &str| first.changes.iter().find(|one| one.change.name == name).unwrap().change.clone();
+    assert!(!first.is_content_with(&change("a")), "it is one of its own");
+    let later = world().with("a", &[], OFF).plan();
+    assert!(later.is_content_with(&change("a")) && !later.is_content_with(&change("b")));
+    let unreadable = State::Unreadable("corrupted".to_owned());
+    assert!(!world().with("a", &[], unreadable).plan().is_content_with(&change("a")));
+    assert!(!world().plan().is_content_with(&change("a")), "it is gone");
+}

@@ -14,6 +14,8 @@ const MOST_PARTS: usize = 100_000;
 pub struct Answer {
     /// The shell that was created, as the server names it.
     pub shell: Option<String>,
+    /// The command that was begun, as the server names it.
+    pub command: Option<String>,
     /// What the stream holds, all parts in a row.
     pub stream: Vec<u8>,
     /// The command has nothing more to say.
@@ -102,8 +104,9 @@ impl Answer {
         let inside = |name: &str| path.iter().any(|outer| outer == name);
         match tag.name.as_str() {
             "RelatesTo" if inside("Header") => self.relates_to = Some(walk.text()?),
-            "Selector" if tag.attribute("Name") == Some("ShellId") => self.shell = Some(walk.text()?),
-            "ShellId" if self.shell.is_none() => self.shell = Some(walk.text()?),
+            "Selector" if tag.attribute("Name") == Some("ShellId") => self.shell = Some(id(walk)?),
+            "ShellId" if self.shell.is_none() => self.shell = Some(id(walk)?),
+            "CommandId" if inside("CommandResponse") => self.command = Some(id(walk)?),
             "Stream" if inside("ReceiveResponse") => {
                 let text = walk.text()?;
                 let bytes: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
@@ -170,6 +173,10 @@ impl Answer {
     }
 }
 
+fn id(walk: &mut Walk<'_>) -> Result<String, XmlError> {
+    Ok(walk.text()?.trim().to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,6 +198,19 @@ mod tests {
         );
         let answer = read(&text, MESSAGE).unwrap();
         assert_eq!((answer.stream.as_slice(), answer.done), (&b"abc"[..], true));
+    }
+
+    #[test]
+    fn a_server_may_name_session_and_command_by_itself() {
+        let text = envelope(
+            "<x:ResourceCreated xmlns:x='x'><w:Selector xmlns:w='w' Name='ShellId'>\n 8A \n</w:Selector>\
+             </x:ResourceCreated>",
+        );
+        assert_eq!(read(&text, MESSAGE).unwrap().shell.as_deref(), Some("8A"));
+        let text = envelope(
+            "<r:CommandResponse xmlns:r='r'>\n<r:CommandId>\n 9B </r:CommandId></r:CommandResponse>",
+        );
+        assert_eq!(read(&text, MESSAGE).unwrap().command.as_deref(), Some("9B"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::super::harmless::{cut, harmless};
 use super::super::words::{counted, counted_as, names};
 use super::{Places, View, approve, left_alone};
 use crate::model::{Access, Severity, State};
-use crate::plan::{Blocked, BlockedBecause, ChangedRule, Guard, HeldBecause, Note, Plan};
+use crate::plan::{Blocked, BlockedBecause, ChangedRule, Guard, HeldBecause, Note, Plan, release};
 
 /// The longest text of a store that a line repeats, in characters.
 const LONGEST: usize = 500;
@@ -61,11 +61,11 @@ pub(in super::super) fn blocked(entry: &Blocked, places: Places<'_>) -> (String,
         ),
         BlockedBecause::Ignored(glob) => (
             format!("its account is ignored: it matches `{}`", harmless(glob)),
-            format!("remove the entry, or take `{}` out of `ignored` in the settings", harmless(glob)),
+            format!("remove the entry, or {}", release("ignored", &harmless(glob))),
         ),
         BlockedBecause::Protected(glob) => (
             format!("its account is protected: it matches `{}`", harmless(glob)),
-            format!("remove the entry, or take `{}` out of `protected` in the settings", harmless(glob)),
+            format!("remove the entry, or {}", release("protected", &harmless(glob))),
         ),
     }
 }

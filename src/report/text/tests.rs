@@ -68,7 +68,7 @@ Blocked: 5 entries; nothing is written for these
   ! HealthMailbox1  desired-state/c.yaml:4  its account is ignored: it matches `HealthMailbox*`
       remove the entry, or take `HealthMailbox*` out of `ignored` in the settings
   ! ceo@x  desired-state/c.yaml:5  its account is protected: it matches `ceo@*`
-      remove the entry, or take `ceo@*` out of `protected` in the settings
+      remove the entry, or take `ceo@*` out of `protected` in the settings; one that is not there is protected in any case
 
 Changed by hand and left alone: 1 user
   ~ quiet@x  desired-state/b.yaml:5  is disabled, the entry says enabled
@@ -183,7 +183,7 @@ fn effects_name_the_real_action() {
     );
     assert_eq!(
         words(Effect { restarts: 3, due: Due::At(at("2026-08-23T22:00:00Z")), ..effect(Action::Restart) }),
-        "restarts dovecot.service once on each of 3 servers, not before 2026-08-23 22:00:00; every session on it ends"
+        "restarts dovecot.service once, 3 services in all, not before 2026-08-23 22:00:00; every session on it ends"
     );
     assert_eq!(
         words(Effect { restarts: 0, due: Due::Never, ..effect(Action::Reload) }),

@@ -264,6 +264,27 @@ impl Exchange {
             help: Some(format!("look at {other}; the others follow when it serves again")),
         })
     }
+
+    /// The roll stops within a server as well: what still serves there is not touched while popgate's restart of the
+    /// other service left that one stopped.
+    async fn wait_for_the_other(&self, server: &Server, service: &str) -> Result<(), ServiceError> {
+        let halted = |other: &&str| *other != service && self.roll().is_halted(&server.name, other);
+        let Some(other) = BOTH.into_iter().find(halted) else { return Ok(()) };
+        let condition = server::look(&self.endpoint(server)).await?.condition(other);
+        if condition == Condition::Running {
+            self.roll().runs(&server.name, other);
+            return Ok(());
+        }
+        Err(ServiceError {
+            what: format!(
+                "{service} on {} is left alone, because {other} did not come back there: it is {}",
+                server.name,
+                server::word(condition)
+            ),
+            fault: Fault::TRANSIENT,
+            help: Some(format!("look at {}; this one follows when {other} runs again", server.name)),
+        })
+    }
 }
 
 #[async_trait]
@@ -317,6 +338,7 @@ impl Service for Exchange {
     async fn restart(&self, instance: &Instance, _disabled: &[AccountId]) -> Result<(), ServiceError> {
         let server = self.server(&instance.server).await?;
         self.wait_for_others(&server.name).await?;
+        self.wait_for_the_other(&server, &instance.service).await?;
         self.admits(&server).await?;
         let halted = self.roll().is_halted(&server.name, &instance.service);
         let endpoint = self.endpoint(&server);

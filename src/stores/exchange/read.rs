@@ -14,6 +14,9 @@ use crate::name::fold;
 use crate::psrp::Session;
 use crate::stores::{StoreError, Wanted};
 
+/// How many objects Exchange returns to those who do not ask for more.
+const DEFAULT_RESULT_SIZE: usize = 1000;
+
 /// How a read failed.
 pub(super) enum Failed {
     /// As a store does.
@@ -109,9 +112,11 @@ async fn of_domain(
         ));
     }
     let mut at: HashMap<String, usize> = HashMap::new();
+    // A warning has only its words, and not every server heeds the wish for English ones.
+    let suspicious = mailboxes.len() == DEFAULT_RESULT_SIZE;
     for warning in &answer.warnings {
         match Caution::of(warning) {
-            Caution::Truncated => {
+            caution if caution == Caution::Truncated || suspicious && caution == Caution::Other => {
                 return Err(partial(
                     format!(
                         "reading the mailboxes: Exchange stopped after {}: {}",
@@ -131,7 +136,9 @@ async fn of_domain(
                     tracing::warn!("{}", warning.message);
                 }
             }
-            Caution::NothingModified(_) | Caution::Other => tracing::debug!("{}", warning.message),
+            Caution::NothingModified(_) | Caution::Truncated | Caution::Other => {
+                tracing::debug!("{}", warning.message);
+            }
         }
     }
     Ok(mailboxes)

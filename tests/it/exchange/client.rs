@@ -68,6 +68,21 @@ async fn objects_errors_and_warnings_come_typed_and_the_session_goes() {
 }
 
 #[tokio::test]
+async fn a_server_may_call_session_and_commands_as_it_likes() {
+    let double = Exchange::start(&json!({"own_names": true, "generate": 3}));
+    let mut session = client(endpoint(&double)).open().await.unwrap();
+    let (mailboxes, answer) = session.collect(&read_all()).await;
+    assert!(answer.completed() && mailboxes.len() == 3, "{answer:?}");
+    let name = mailboxes[0].member("Name").and_then(Value::text).unwrap();
+    let (_, answer) = session.collect(&Pipeline::of([set(false)]).fed([name.as_str(), "nobody"])).await;
+    assert!(answer.completed() && answer.errors.len() == 1, "{answer:?}");
+    let (_, answer) = session.collect(&read_all()).await;
+    assert!(answer.completed(), "the last one was let go of by its name: {answer:?}");
+    session.close().await.unwrap();
+    alone(&double).await;
+}
+
+#[tokio::test]
 async fn a_pipeline_that_fails_keeps_what_it_said_and_the_session_can_go_on() {
     let double = Exchange::start(&json!({"generate": 3, "hidden_parameters": ["Get-CASMailbox:Filter"]}));
     let mut session = client(endpoint(&double)).open().await.unwrap();

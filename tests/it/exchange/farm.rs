@@ -178,6 +178,24 @@ fn a_server_that_does_not_come_back_stops_the_roll_and_the_rest_stays_owed() {
 }
 
 #[test]
+fn what_still_serves_on_a_server_is_not_touched_while_the_other_service_is_down() {
+    let double = Exchange::start(&three_servers(&json!({})));
+    double
+        .control("/server", &json!({"of": "EX01", "services": {"MSExchangePOP3BE": {"comes_back": false}}}));
+    let world = world(&double, "15m");
+    world.write("desired/users.yaml", nobody(10));
+    let ran = world.popgate(["apply", "--yes"]);
+    assert_eq!(ran.code, Some(8), "{}{}", ran.stdout, ran.stderr);
+    let waits = "MSExchangePop3 on EX01 is left alone, because MSExchangePOP3BE did not come back there: it is stopped";
+    assert!(ran.stderr.contains(waits), "{}", ran.stderr);
+    assert_eq!(double.restarts("EX01").0, 0);
+    double.control("/server", &json!({"of": "EX01", "services": {"MSExchangePOP3BE": {"comes_back": true}}}));
+    succeeded(&world.popgate(["restart"]));
+    assert_eq!(["EX01", "EX02", "EX03"].map(|server| double.restarts(server).0), [1, 1, 1]);
+    assert_eq!(world.popgate(["restart"]).stdout, "no restart is owed\n");
+}
+
+#[test]
 fn a_server_that_goes_in_the_middle_of_a_batch_leaves_doubt_that_the_next_read_decides() {
     let double = Exchange::start(&three_servers(&json!({})));
     let world = world(&double, "15m");

@@ -171,6 +171,13 @@ async fn a_list_that_was_cut_off_is_an_error() {
     let error = organised.read().await.unwrap_err();
     assert!(error.what.contains("stopped after 1000"), "{error}");
     assert_eq!(organised.read().await.unwrap().len(), 1_500);
+    // Whatever language the warning is in.
+    let words = "Standardmäßig werden nur die ersten 1000 Elemente zurückgegeben.";
+    organised
+        .double
+        .fault(&json!({"kind": "truncate", "at": 1_000, "words": words, "cmdlet": "Get-CASMailbox"}));
+    let error = organised.read().await.unwrap_err();
+    assert!(error.what.contains("stopped after 1000: Standard"), "{error}");
 }
 
 #[tokio::test]

@@ -159,6 +159,9 @@ class GetCasMailbox(Recipient):
             if self.predicate and not self.predicate(mailbox, self.pop(mailbox, controller["name"])):
                 continue
             if limit is not None and sent >= limit:
+                if fault and "words" in fault:  # in another language than the session asked for
+                    self.session.warn(fault["words"])
+                    return
                 self.session.warn(FIRST_THOUSAND if "ResultSize" not in self.bound else MORE_RESULTS)
                 return
             sent += 1

@@ -57,6 +57,7 @@ class Shell:
         self.changed = threading.Condition(threading.RLock())
         self.waiting = collections.deque()
         self.commands = {}
+        self.names = {}  # what the commands are called outside
         self.turn = threading.Lock()
         self.closed = False
         self.touched = time.monotonic()

@@ -19,6 +19,7 @@ class World:
         self.latency = float(scenario.get("latency_ms", 0)) / 1000
         self.unknown_is_everybody = bool(scenario.get("unknown_is_everybody", False))
         self.session_limit = int(scenario.get("session_limit", 18))
+        self.own_names = bool(scenario.get("own_names", False))  # what shells and commands are called
         self.require_cookie = bool(scenario.get("require_cookie", False))
         self.hidden_cmdlets = {name.casefold() for name in scenario.get("hidden_cmdlets", [])}
         self.hidden_parameters = {name.casefold() for name in scenario.get("hidden_parameters", [])}

@@ -79,7 +79,7 @@ class Host:
         if endpoint.name == "winrm" and user.casefold() in self.world.not_local_admin:
             raise Fault(soap.ACCESS_DENIED, "Access is denied.", "w:AccessDenied")
         element = request.body.find("rsp:Shell", NS)
-        name = (element.get("ShellId") or str(uuid.uuid4())).upper()
+        name = self._name(element.get("ShellId"))
         with self.lock:
             self._expire()
             if endpoint.name == "exchange":
@@ -106,6 +106,10 @@ class Host:
         cookie = shell.cookie if endpoint.name == "exchange" else None
         return 200, soap.answer(request, TRANSFER + "CreateResponse", body), cookie
 
+    def _name(self, asked):
+        """Returns the name of what is made: the one that was asked for, unless the server has its own way."""
+        return (asked if asked and not self.world.own_names else str(uuid.uuid4())).upper()
+
     def shell(self, server, request, cookies):
         with self.lock:
             self._expire()
@@ -122,9 +126,11 @@ class Host:
     def command(self, server, path, user, request, cookies):
         shell = self.shell(server, request, cookies)
         line = request.body.find("rsp:CommandLine", NS)
-        name = (line.get("CommandId") or str(uuid.uuid4())).upper()
+        asked = line.get("CommandId")
+        name = self._name(asked)
+        shell.names[name] = (asked or name).upper()
         data = b"".join(base64.b64decode(one.text or "") for one in line.iterfind("rsp:Arguments", NS))
-        shell.command(name, data)
+        shell.command(shell.names[name], data)
         return 200, soap.answer(request, SHELL + "CommandResponse",
                                 f"<rsp:CommandResponse><rsp:CommandId>{name}</rsp:CommandId></rsp:CommandResponse>"), None
 
@@ -132,7 +138,7 @@ class Host:
         shell = self.shell(server, request, cookies)
         stream = request.body.find("rsp:Send/rsp:Stream", NS)
         name = stream.get("CommandId")
-        shell.feed(soap.streams(request.body), uuid.UUID(name) if name else None)
+        shell.feed(soap.streams(request.body), uuid.UUID(shell.names[name.upper()]) if name else None)
         return 200, soap.answer(request, SHELL + "SendResponse", "<rsp:SendResponse/>"), None
 
     def receive(self, server, path, user, request, cookies):
@@ -141,7 +147,7 @@ class Host:
         name = desired.get("CommandId") if desired is not None else None
         limit = min(request.envelope, MAX_ENVELOPE) - 4096
         try:
-            got = shell.receive(name, limit, request.timeout)
+            got = shell.receive(name and shell.names[name.upper()], limit, request.timeout)
         except KeyError:
             raise Fault(soap.INVALID_SELECTORS, "The command ID is not known to the shell.", "w:InvalidSelectors") from None
         if got is None:
@@ -156,7 +162,7 @@ class Host:
         element = request.body.find("rsp:Signal", NS)
         code = element.findtext("rsp:Code", "", NS)
         try:
-            shell.signal(element.get("CommandId"), code.endswith("/terminate"))
+            shell.signal(shell.names[element.get("CommandId").upper()], code.endswith("/terminate"))
         except KeyError:
             raise Fault(soap.INVALID_SELECTORS, "The command ID is not known to the shell.", "w:InvalidSelectors") from None
         return 200, soap.answer(request, SHELL + "SignalResponse", "<rsp:SignalResponse/>"), None
