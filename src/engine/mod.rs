@@ -109,14 +109,23 @@ pub struct Watch {
 pub struct Start {
     /// The policy.
     pub policy: Policy,
-    /// How many changes the store takes at once.
-    pub chunk_size: usize,
+    /// How the store takes changes.
+    pub chunks: Chunks,
     /// How long a write may take to reach all servers of the store; `None` where it is everywhere at once.
     pub replication: Option<Duration>,
     /// The last good desired state, as kept on disk.
     pub good: Option<Desired>,
     /// The last applied desired state, as kept on disk.
     pub applied: Option<Desired>,
+}
+
+/// How a store takes changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunks {
+    /// How many at most.
+    pub size: usize,
+    /// Whether nobody ever sees a part of a chunk, so that one may hold both directions.
+    pub at_once: bool,
 }
 
 /// The state machine.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::expiry::{Ending, Warned};
 use super::retry::Backoff;
-use super::{Start, Watch};
+use super::{Chunks, Start, Watch};
 use crate::desired::Desired;
 use crate::diagnostic::Diagnostic;
 use crate::journal::entry::Record;
@@ -28,7 +28,7 @@ pub(super) struct Unsaid {
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) policy: Policy,
-    pub(super) chunk_size: usize,
+    pub(super) chunks: Chunks,
     /// How long a write may take to reach all servers of the store, if it has several.
     pub(super) replication: Option<Duration>,
     /// The desired state in force, and the one that the guards last let pass.
@@ -86,7 +86,7 @@ impl Target {
         policy.guards.first_contact &= daemon;
         Self {
             policy,
-            chunk_size: start.chunk_size.max(1),
+            chunks: Chunks { size: start.chunks.size.max(1), ..start.chunks },
             replication: start.replication,
             good: start.good,
             applied: start.applied,

@@ -145,7 +145,8 @@ impl Hand {
         let good = find(known.and_then(|known| known.good));
         let applied = find(known.and_then(|known| known.applied.as_ref()).map(|mark| mark.digest));
         let replication = policy.service.instances.iter().any(|one| !one.is_local()).then_some(REPLICATION);
-        let start = Start { policy: policy.clone(), chunk_size: 10, replication, good, applied };
+        let chunks = Chunks { size: 10, at_once: false };
+        let start = Start { policy: policy.clone(), chunks, replication, good, applied };
         Engine::new(mode, ledger, BTreeMap::from([("t".to_owned(), start)]), now)
     }
 

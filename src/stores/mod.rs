@@ -77,6 +77,12 @@ pub trait Writer: Reader {
 
     /// Returns how many changes one chunk may hold.
     fn chunk_size(&self) -> usize;
+
+    /// Tells whether a chunk is written at once: whoever reads the store sees all that it changed or nothing of it.
+    /// Then one chunk may hold both directions, still disabling first.
+    fn writes_at_once(&self) -> bool {
+        false
+    }
 }
 
 /// Why a store could not be read or opened.

@@ -100,6 +100,10 @@ impl Writer for SqliteStore {
     fn chunk_size(&self) -> usize {
         CHUNK
     }
+
+    fn writes_at_once(&self) -> bool {
+        true
+    }
 }
 
 /// Locks the connection. After a panic it is closed, which rolls its transaction back.
