@@ -5,6 +5,7 @@ pub mod memory;
 pub mod sql;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -61,7 +62,7 @@ pub struct Wanted {
     /// The names of the desired state.
     pub names: Vec<String>,
     /// Which account a folded name meant when it was first resolved.
-    pub bindings: BTreeMap<String, AccountId>,
+    pub bindings: Arc<BTreeMap<String, AccountId>>,
     /// Which directory server answered for each domain.
     pub controllers: BTreeMap<String, String>,
 }
