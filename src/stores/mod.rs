@@ -76,6 +76,9 @@ pub trait Writer: Reader {
     /// one, is [`Outcome::Already`]. Nothing is sent for an account that is not in the chunk.
     async fn write(&self, chunk: &[Change]) -> Vec<Outcome>;
 
+    /// Gets ready for a chunk that may be written soon. Nothing in the store changes by that.
+    fn prepare(&self) {}
+
     /// Returns how many changes one chunk may hold.
     fn chunk_size(&self) -> usize;
 
