@@ -2,6 +2,8 @@
 //! clocks, catches signals and holds stores and services.
 
 mod ahead;
+mod answering;
+mod begin;
 pub mod clock;
 pub mod crash;
 mod driver;

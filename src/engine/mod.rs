@@ -290,6 +290,7 @@ impl Engine {
         let mut due = LONGEST_SLEEP + now.mono;
         for target in self.targets.values() {
             due = due.min(target.due(self.mode.watch, now).unwrap_or(Duration::MAX));
+            due = due.min(target.begins(self.mode.watch).unwrap_or(Duration::MAX));
         }
         for (key, service) in self.services.iter().filter(|_| !self.batches_first()) {
             for owed in self.ledger.debts(key) {
@@ -374,6 +375,7 @@ impl Engine {
             } else if let Some(target) = self.due_turn(now) {
                 self.begin_turn(&target, now);
             } else {
+                self.begin_reading(now);
                 self.finished = self.reached(now);
                 return;
             }

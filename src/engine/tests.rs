@@ -2,6 +2,7 @@
 //! here as a history of its own.
 
 mod arrivals;
+mod begun;
 mod debts;
 mod known;
 mod turns;
@@ -203,7 +204,7 @@ impl Hand {
             };
             idle = 0;
             match effect {
-                Effect::Tell(_) => {}
+                Effect::Begin { .. } | Effect::Tell(_) => {}
                 Effect::Reply { reply, .. } => self.replies.push(reply),
                 Effect::ReadDesired { ticket, .. } => {
                     self.pass(Duration::from_millis(1));

@@ -217,6 +217,8 @@ impl History {
                     self.say(|| format!("  says {}", shorten(&format!("{notice:?}"))));
                     self.hear(&notice);
                 }
+                // Nothing depends on a reading that begins early.
+                Effect::Begin { .. } => self.random.saw(Seen::ReadBegun),
                 Effect::Reply { reply, .. } => self.say(|| format!("  replies {reply:?}")),
                 effect => self.begin(effect)?,
             }
