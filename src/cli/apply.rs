@@ -17,7 +17,7 @@ use crate::diagnostic;
 use crate::engine::effect::Notice;
 use crate::engine::event::{Decision, DesiredRead};
 use crate::engine::status::TargetStatus;
-use crate::engine::{Engine, Goal, Mode, Restarts, Start, Watch};
+use crate::engine::{Chunks, Engine, Goal, Mode, Restarts, Start, Watch};
 use crate::journal::entry::Record;
 use crate::journal::fold::Ledger;
 use crate::journal::{Journal, Lock, LockError};
@@ -178,14 +178,16 @@ pub(super) fn starts(
     for target in targets {
         let known = ledger.of(&target.name);
         let applied = known.and_then(|known| known.applied.as_ref()).map(|mark| mark.digest);
-        let chunk_size = match target.io(writes).store {
-            daemon::Store::Write(writer) => writer.chunk_size(),
-            daemon::Store::Read(_) => 1,
+        let chunks = match target.io(writes).store {
+            daemon::Store::Write(writer) => {
+                Chunks { size: writer.chunk_size(), at_once: writer.writes_at_once() }
+            }
+            daemon::Store::Read(_) => Chunks { size: 1, at_once: false },
         };
         let good = known.and_then(|known| known.good);
         let start = Start {
             policy: target.policy.clone(),
-            chunk_size,
+            chunks,
             replication: target.reader().replication(),
             good: session.kept(target, good),
             applied: session.kept(target, applied),

@@ -11,7 +11,7 @@ use super::args::{Global, LogFormat};
 use super::render::Render;
 use super::{Failure, open as store, who};
 use crate::daemon::clock::NOW_VARIABLE;
-use crate::daemon::world::{located, read_desired};
+use crate::daemon::world::{Reuse, located, read_desired};
 use crate::daemon::{Clock, Parsing, Store, TargetIo};
 use crate::desired::Desired;
 use crate::diagnostic::{self, Diagnostic, codes};
@@ -182,7 +182,7 @@ impl Session {
         }
         let start = self.clock.now().mono;
         loop {
-            match read_desired(source, &self.parsing, false) {
+            match read_desired(source, &self.parsing, Reuse::Nothing) {
                 Ok(read) => return Ok(Ok(read)),
                 Err(ReadFailure::Invalid(diagnostics)) => return Ok(Err(diagnostics)),
                 Err(ReadFailure::Moving(what)) if self.clock.now().mono.saturating_sub(start) > SETTLE => {

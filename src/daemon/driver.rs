@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::spawn_blocking;
 
 use super::ahead::Ahead;
+use super::answering::Answering;
+use super::begin::{Begin, LATE};
 use super::clock::Clock;
 use super::crash;
 use super::fetch::Fetching;
@@ -14,7 +16,7 @@ use super::keep::{Heard, Keeping};
 use super::signals::{Asked, Signals};
 use super::snapshot::Snapshots;
 use super::supervisor::Supervisor;
-use super::world::{Store, World, read_desired, read_live};
+use super::world::{Reuse, Store, World, desired_at_hand, read_desired, read_live};
 use crate::engine::Engine;
 use crate::engine::effect::{Effect, Notice};
 use crate::engine::event::{Answer, Command, Decision, Input, ReadFailure, RestartFailure, Ticket};
@@ -88,8 +90,8 @@ pub async fn drive(
         ahead: Ahead::with(std::mem::take(&mut world.begun)),
         world: Arc::new(world),
         clock,
+        answering: Answering::new(inputs.clone()),
         inputs,
-        tasks: JoinSet::new(),
         replies: BTreeMap::new(),
         keeping: Keeping::default(),
         synced: Vec::new(),
@@ -122,9 +124,11 @@ pub async fn drive(
             return Err(Fatal::Journal(why.clone()));
         }
         snapshots.look(&driver.engine, &driver.world, driver.clock.now());
-        let wakeup = driver.engine.next_wakeup(driver.clock.now());
+        let now = driver.clock.now();
         let watchdog = supervisor.as_ref().and_then(Supervisor::every);
-        let wakeup = [wakeup, watchdog, snapshots.wakeup(driver.clock.now())].into_iter().flatten().min();
+        let wakeup = [driver.engine.next_wakeup(now), watchdog, snapshots.wakeup(now)];
+        let due = wakeup.into_iter().flatten().min().map(|wait| now.mono + wait);
+        let early = due.map(|due| due.saturating_sub(now.mono + LATE));
         tokio::select! {
             biased;
             asked = signals.next() => match asked {
@@ -148,9 +152,16 @@ pub async fn drive(
             Some(input) = incoming.recv() => driver.input(input),
             Some(taken) = snapshots.taken() => snapshots.write(taken, &driver.engine, driver.clock.now()),
             Some(request) = receive(&mut requests) => driver.operator(request.command, Some(request.reply)),
-            () = tokio::time::sleep(wakeup.unwrap_or_default()), if wakeup.is_some() => driver.input(Input::Tick),
+            () = tokio::time::sleep(early.unwrap_or_default()), if early.is_some() => {
+                let rest = due.unwrap_or_default().saturating_sub(driver.clock.now().mono);
+                std::thread::sleep(rest.min(LATE));
+                while let Ok(input) = incoming.try_recv() {
+                    driver.input(input);
+                }
+                driver.input(Input::Tick);
+            }
         }
-        while driver.tasks.try_join_next().is_some() {}
+        driver.answering.tidy();
     }
     Ok(Driven {
         engine: driver.engine,
@@ -175,7 +186,7 @@ struct Driver {
     fetches: BTreeMap<String, Fetching>,
     clock: Clock,
     inputs: mpsc::UnboundedSender<Input>,
-    tasks: JoinSet<()>,
+    answering: Answering,
     replies: BTreeMap<Ticket, oneshot::Sender<Result<String, String>>>,
     /// Stores that are read while the files are.
     ahead: Ahead,
@@ -239,14 +250,6 @@ impl Driver {
         }
     }
 
-    fn answer(&mut self, ticket: Ticket, work: impl Future<Output = Answer> + Send + 'static) {
-        let inputs = self.inputs.clone();
-        self.tasks.spawn(async move {
-            let answer = work.await;
-            drop(inputs.send(Input::Answer { ticket, answer }));
-        });
-    }
-
     fn perform(&mut self, effect: Effect, hooks: &mut Hooks<'_>) {
         match effect {
             Effect::Tell(notice) => (hooks.notice)(&notice),
@@ -257,16 +260,25 @@ impl Driver {
             }
             Effect::Present { ticket, plan } => {
                 let decide = Arc::clone(&hooks.decide);
-                self.answer(ticket, async move {
-                    let decision = tokio::task::spawn_blocking(move || decide(&plan)).await;
+                self.answering.with(ticket, async move {
+                    let decision = spawn_blocking(move || decide(&plan)).await;
                     Answer::Decided(decision.unwrap_or(Decision::Decline))
                 });
             }
-            Effect::ReadDesired { ticket, target, ahead } => {
-                if let Some(watch) = self.watches.get_mut(&target)
-                    && let Err(error) = watch.renew()
-                {
-                    tracing::debug!("Watching again failed: {error}.");
+            Effect::Begin { target, due, keep } => {
+                self.renew(&target);
+                let begin = Begin {
+                    world: Arc::clone(&self.world),
+                    keeping: self.keeping.clone(),
+                    clock: self.clock,
+                    target,
+                    due,
+                };
+                drop(tokio::spawn(begin.run(keep)));
+            }
+            Effect::ReadDesired { ticket, target, ahead, begun } => {
+                if !begun {
+                    self.renew(&target);
                 }
                 let Some(source) = self.world.targets.get(&target).map(|io| io.source.clone()) else {
                     return;
@@ -279,41 +291,46 @@ impl Driver {
                 {
                     self.ahead.begin(&target, io.store.reader());
                 }
-                let first = self.fetches.get(&target).map(Fetching::first);
                 let parsing = Arc::clone(&self.world.parsing);
-                self.answer(ticket, async move {
-                    match (first, source.remote()) {
-                        (Some(first), _) => first.await,
+                let now = self.clock.now().mono;
+                let reuse = if begun { Reuse::Begun { now } } else { Reuse::Last };
+                if begun && let Some(read) = desired_at_hand(&source, &parsing, now) {
+                    return self.answering.due(ticket, None).is(Answer::Desired(read));
+                }
+                let stopped = || Err(ReadFailure::Moving("the reader stopped".to_owned()));
+                let Some(remote) = source.remote().cloned() else {
+                    let read = move || Answer::Desired(read_desired(&source, &parsing, reuse));
+                    return self.answering.with_blocking(ticket, Answer::Desired(stopped()), read);
+                };
+                let first = self.fetches.get(&target).map(Fetching::first);
+                self.answering.with(ticket, async move {
+                    match first {
+                        Some(first) => first.await,
                         // Nobody fetches beside a command that ends, and it must not act on what is old.
-                        (None, Some(remote)) if !remote.was_tried() => {
+                        None if !remote.was_tried() => {
                             if let Err(problem) = remote.fetch().await {
                                 return Answer::Desired(Err(ReadFailure::Invalid(vec![problem])));
                             }
                         }
-                        _ => {}
+                        None => {}
                     }
-                    let read =
-                        tokio::task::spawn_blocking(move || read_desired(&source, &parsing, true)).await;
-                    Answer::Desired(
-                        read.unwrap_or_else(|_| Err(ReadFailure::Moving("the reader stopped".to_owned()))),
-                    )
+                    let read = spawn_blocking(move || read_desired(&source, &parsing, reuse)).await;
+                    Answer::Desired(read.unwrap_or_else(|_| stopped()))
                 });
             }
-            Effect::Keep { ticket, target, desired, before, retain } => {
+            Effect::Keep { ticket, target, desired, beside } => {
                 let state = self.world.state.clone();
-                let (written, synced) = self.keeping.keep(state, target, desired, before, retain);
-                self.synced.push(synced);
-                self.answer(ticket, async move {
-                    Answer::Kept(written.await.unwrap_or_else(|_| Err("the writer stopped".to_owned())))
-                });
+                let due = self.answering.due(ticket, Answer::Kept(Err("the writer stopped".to_owned())));
+                let written = move |written| due.is(Answer::Kept(written));
+                self.synced.push(self.keeping.keep(state, target, desired, beside, written));
             }
             Effect::ReadLive { ticket, target, desired, known } => {
                 let Some(reader) = self.world.targets.get(&target).map(|io| io.store.reader()) else {
                     return;
                 };
                 match self.ahead.take(&target) {
-                    Some(read) => self.answer(ticket, async move { Answer::Live(read.await) }),
-                    None => self.answer(ticket, async move {
+                    Some(read) => self.answering.with(ticket, async move { Answer::Live(read.await) }),
+                    None => self.answering.with(ticket, async move {
                         Answer::Live(read_live(&*reader, desired.as_ref(), *known).await)
                     }),
                 }
@@ -326,10 +343,10 @@ impl Driver {
                     // There is no way to write through a reader; nothing was sent.
                     Some(Store::Read(_)) | None => {
                         let outcomes = vec![Outcome::NotApplied(Fault::Denied); chunk.len()];
-                        return self.answer(ticket, async move { Answer::Written(outcomes) });
+                        return self.answering.with(ticket, async move { Answer::Written(outcomes) });
                     }
                 };
-                self.answer(ticket, async move {
+                self.answering.with(ticket, async move {
                     crash::point("before write");
                     let outcomes = writer.write(&chunk).await;
                     crash::point("after write");
@@ -338,19 +355,18 @@ impl Driver {
             }
             Effect::Observe { ticket, service } => {
                 let Some(service) = self.service(&service) else { return };
-                self.answer(ticket, async move { Answer::Observed(service.observe().await) });
+                self.answering.with(ticket, async move { Answer::Observed(service.observe().await) });
             }
             Effect::Arrival { ticket, target, server, written } => {
                 let Some(io) = self.world.targets.get(&target) else { return };
                 let reader = io.store.reader();
-                self.answer(
-                    ticket,
-                    async move { Answer::Arrival(reader.not_arrived(&server, &written).await) },
-                );
+                self.answering.with(ticket, async move {
+                    Answer::Arrival(reader.not_arrived(&server, &written).await)
+                });
             }
             Effect::Restart { ticket, service, instance, disabled, halted } => {
                 let Some(service) = self.service(&service) else { return };
-                self.answer(ticket, async move {
+                self.answering.with(ticket, async move {
                     crash::point("before restart");
                     if halted {
                         service.left_halted(&instance);
@@ -365,7 +381,7 @@ impl Driver {
             }
             Effect::Ready { ticket, service, instance } => {
                 let Some(service) = self.service(&service) else { return };
-                self.answer(ticket, async move { Answer::Ready(service.ready(&instance).await) });
+                self.answering.with(ticket, async move { Answer::Ready(service.ready(&instance).await) });
             }
         }
     }
@@ -388,6 +404,15 @@ impl Driver {
         }
     }
 
+    /// Watches what is there now, so that whatever changes after a read that begins now is a hint.
+    fn renew(&mut self, target: &str) {
+        if let Some(watch) = self.watches.get_mut(target)
+            && let Err(error) = watch.renew()
+        {
+            tracing::debug!("Watching again failed: {error}.");
+        }
+    }
+
     fn service(&self, key: &str) -> Option<Arc<dyn crate::services::Service>> {
         self.world.services.get(key).cloned()
     }
@@ -395,34 +420,32 @@ impl Driver {
     fn append(&mut self, ticket: Ticket, at: jiff::Timestamp, records: Vec<Record>, sync: bool) {
         let Some(journal) = self.world.journal.clone() else {
             let refused = Answer::Appended(Err("this process has no journal".to_owned()));
-            return self.answer(ticket, async move { refused });
+            return self.answering.with(ticket, async move { refused });
         };
         let broken = Arc::clone(&self.broken);
         let synced = if sync { std::mem::take(&mut self.synced) } else { Vec::new() };
-        self.answer(ticket, async move {
+        let stopped = Answer::Appended(Err("the journal's writer stopped".to_owned()));
+        self.answering.with_blocking(ticket, stopped, move || {
             for synced in synced {
                 // What a record names is on disk before the record is.
-                if let Err(why) = synced.await.unwrap_or_else(|_| Err("the writer stopped".to_owned())) {
+                if let Err(why) =
+                    synced.blocking_recv().unwrap_or_else(|_| Err("the writer stopped".to_owned()))
+                {
                     return Answer::Appended(Err(why));
                 }
             }
-            let appended = tokio::task::spawn_blocking(move || {
-                let mut journal = journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                crash::append("before", &records);
-                let appended = journal.append(at, &records, sync).map(|(first, _)| first);
-                crash::append("after", &records);
-                appended.map_err(|error| {
-                    let why = error.to_string();
-                    if journal.is_broken() {
-                        // The first reason is the one to tell.
-                        drop(broken.set(why.clone()));
-                    }
-                    why
-                })
-            });
-            Answer::Appended(
-                appended.await.unwrap_or_else(|_| Err("the journal's writer stopped".to_owned())),
-            )
+            let mut journal = journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            crash::append("before", &records);
+            let appended = journal.append(at, &records, sync).map(|(first, _)| first);
+            crash::append("after", &records);
+            Answer::Appended(appended.map_err(|error| {
+                let why = error.to_string();
+                if journal.is_broken() {
+                    // The first reason is the one to tell.
+                    drop(broken.set(why.clone()));
+                }
+                why
+            }))
         });
     }
 }

@@ -2,6 +2,8 @@
 //! clocks, catches signals and holds stores and services.
 
 mod ahead;
+mod answering;
+mod begin;
 mod both;
 pub mod clock;
 pub mod crash;

@@ -1,14 +1,18 @@
 //! From the files of a directory to its desired state: several files at once, and none again that has not changed.
 
+mod begun;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use begun::Place;
+
 use crate::desired::{self, Desired, Parsed, SourceFile};
 use crate::diagnostic::Diagnostic;
 use crate::model::Digest;
-use crate::source::{Read, Seen};
+use crate::source::{Commit, Read, Seen};
 
 /// Files smaller than this together are not worth another thread: it would begin when most of them are parsed, and take
 /// a processor from whoever reads the store meanwhile. Tests split whatever can be split.
@@ -18,6 +22,7 @@ const WORTH_A_THREAD: usize = if cfg!(test) { 1 << 10 } else { 2 << 20 };
 #[derive(Debug, Default)]
 pub struct Parsing {
     last: Mutex<BTreeMap<PathBuf, Last>>,
+    begun: Mutex<BTreeMap<PathBuf, Place>>,
 }
 
 /// The last good desired state of a directory.
@@ -26,6 +31,15 @@ pub struct Last {
     desired: Desired,
     /// The reading that it was made of, if another may build on that.
     pub seen: Option<Arc<Seen>>,
+}
+
+/// A reading of a directory, judged.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// The desired state, or every problem of every file.
+    pub desired: Result<Desired, Vec<Diagnostic>>,
+    /// The commit that the directory is a checkout of, where there is one.
+    pub commit: Option<Commit>,
 }
 
 impl Parsing {
@@ -44,33 +58,13 @@ impl Parsing {
     /// # Errors
     /// Every problem of every file.
     pub fn take(&self, directory: &Path, last: &Last, read: Read) -> Result<Desired, Vec<Diagnostic>> {
-        let count = read.files.len();
-        let (mut same, mut changed) = (Vec::new(), Vec::new());
-        for file in read.files {
-            match last.desired.parsed(&file) {
-                Some(known) => same.push(known),
-                None => changed.push(file),
-            }
-        }
-        let is_same = changed.is_empty()
-            && match &read.part {
-                Some(gone) => gone.is_empty(),
-                None => count > 0 && last.desired.files().count() == count,
-            };
-        let desired = match read.part {
-            _ if is_same => last.desired.clone(),
-            Some(gone) => {
-                let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
-                desired::reassemble(&last.desired, &gone, at_once(changed))?
-            }
-            None => {
-                same.extend(at_once(changed));
-                desired::assemble(same)?
-            }
-        };
-        let now = Last { desired: desired.clone(), seen: read.seen.map(Arc::new) };
-        self.all().insert(directory.to_owned(), now);
+        let desired = last.and_then(read.files, read.part)?;
+        self.remember(directory, desired.clone(), read.seen);
         Ok(desired)
+    }
+
+    fn remember(&self, directory: &Path, desired: Desired, seen: Option<Seen>) {
+        self.all().insert(directory.to_owned(), Last { desired, seen: seen.map(Arc::new) });
     }
 
     /// Returns the last good desired state of a directory, if it has this digest.
@@ -85,6 +79,40 @@ impl Parsing {
 
     fn all(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Last>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Last {
+    /// Returns the state that follows, by a reading of all files, or of those that have changed and those that are gone.
+    fn and_then(
+        &self,
+        files: Vec<SourceFile>,
+        part: Option<Vec<String>>,
+    ) -> Result<Desired, Vec<Diagnostic>> {
+        let count = files.len();
+        let (mut same, mut changed) = (Vec::new(), Vec::new());
+        for file in files {
+            match self.desired.parsed(&file) {
+                Some(known) => same.push(known),
+                None => changed.push(file),
+            }
+        }
+        let is_same = changed.is_empty()
+            && match &part {
+                Some(gone) => gone.is_empty(),
+                None => count > 0 && self.desired.files().count() == count,
+            };
+        Ok(match part {
+            _ if is_same => self.desired.clone(),
+            Some(gone) => {
+                let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
+                desired::reassemble(&self.desired, &gone, at_once(changed))?
+            }
+            None => {
+                same.extend(at_once(changed));
+                desired::assemble(same)?
+            }
+        })
     }
 }
 

@@ -1,11 +1,12 @@
 //! The things the driver acts on: directories, stores, services, the journal.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::ahead::Begun;
-use super::parse::Parsing;
+use super::parse::{Judged, Parsing};
 use super::snapshot::Schedule;
 use crate::desired::Desired;
 use crate::diagnostic::Diagnostic;
@@ -62,22 +63,51 @@ impl Store {
     }
 }
 
-/// Reads desired files once, consistently, and judges them; all of them, or only those that have changed since the last
-/// good reading.
-pub fn read_desired(
-    source: &Source,
-    parsing: &Parsing,
-    only_changes: bool,
-) -> Result<DesiredRead, ReadFailure> {
+/// What of an earlier reading may be built on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    /// That which was begun, if nothing has moved since; else the last one.
+    Begun {
+        /// The monotonic clock.
+        now: Duration,
+    },
+    /// The last good one: files that have not changed since are not read again.
+    Last,
+    /// Nothing.
+    Nothing,
+}
+
+/// Reads desired files once, consistently, and judges them.
+pub fn read_desired(source: &Source, parsing: &Parsing, reuse: Reuse) -> Result<DesiredRead, ReadFailure> {
     let directory = source.directory();
-    let last = parsing.last(directory);
-    let read =
-        source.read(last.seen.as_deref().filter(|_| only_changes)).map_err(|problem| match problem {
+    let begun = if let Reuse::Begun { now } = reuse { parsing.end(directory, now) } else { None };
+    let judged = if let Some(judged) = begun {
+        judged
+    } else {
+        let last = parsing.last(directory);
+        let read = source.read(last.seen.as_deref().filter(|_| reuse != Reuse::Nothing));
+        let read = read.map_err(|problem| match problem {
             ReadProblem::Moving { what } => ReadFailure::Moving(what),
             ReadProblem::Invalid(diagnostics) => ReadFailure::Invalid(located(directory, diagnostics)),
         })?;
-    let commit = read.commit.clone();
-    match parsing.take(directory, &last, read) {
+        let commit = read.commit.clone();
+        Judged { desired: parsing.take(directory, &last, read), commit }
+    };
+    told(directory, judged)
+}
+
+/// Returns what a reading that was begun has come to, if there is nothing left to be done about it.
+pub fn desired_at_hand(
+    source: &Source,
+    parsing: &Parsing,
+    now: Duration,
+) -> Option<Result<DesiredRead, ReadFailure>> {
+    let directory = source.directory();
+    parsing.take_ended(directory, now).map(|judged| told(directory, judged))
+}
+
+fn told(directory: &Path, Judged { desired, commit }: Judged) -> Result<DesiredRead, ReadFailure> {
+    match desired {
         Ok(desired) => {
             let author =
                 commit.as_ref().filter(|commit| !commit.dirty).and_then(|commit| commit.author.clone());
@@ -102,7 +132,7 @@ pub async fn read_live(
 }
 
 /// Names the files of diagnostics so that a person can open them from where they are.
-pub fn located(directory: &std::path::Path, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+pub fn located(directory: &Path, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     for label in diagnostics.iter_mut().flat_map(|diagnostic| &mut diagnostic.labels) {
         label.path = directory.join(&label.path).display().to_string();
     }

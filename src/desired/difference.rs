@@ -1,31 +1,31 @@
-//! Which files two desired states share, in numbers of entries: their place in the order of files and lines.
+//! What two desired states share, in numbers of entries: their place in the order of files and lines.
 
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::file::File;
-use super::{Desired, SourceFile};
+use super::{Desired, EntryRef, SourceFile};
 
 /// How a desired state differs from an earlier one. Every entry of both stands in one of the ranges.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// The entries of files that both hold byte by byte: in the earlier one, and with which number they begin now.
+    /// The entries that both hold in a file of the same path, and that say the same: in the earlier one, and with which
+    /// number they begin now.
     kept: Vec<(Range<u32>, u32)>,
-    /// The entries of all other files of the earlier one.
+    /// All other entries of the earlier one.
     pub gone: Vec<Range<u32>>,
-    /// The entries of all other files now.
+    /// All other entries now.
     pub come: Vec<Range<u32>>,
 }
 
 impl Difference {
-    /// Returns the numbers that some entries of the earlier state, given in order, have now; those of them that stand in
-    /// files that both hold.
+    /// Returns the numbers that some entries of the earlier state, given in order, have now; those of them that both hold.
     pub fn kept(&self, numbers: impl IntoIterator<Item = u32>) -> Vec<u32> {
-        let mut files = self.kept.iter().peekable();
+        let mut ranges = self.kept.iter().peekable();
         let now = |number| {
-            while files.next_if(|(earlier, _)| earlier.end <= number).is_some() {}
-            let (earlier, start) = files.peek().filter(|(earlier, _)| earlier.contains(&number))?;
+            while ranges.next_if(|(earlier, _)| earlier.end <= number).is_some() {}
+            let (earlier, start) = ranges.peek().filter(|(earlier, _)| earlier.contains(&number))?;
             Some(start + (number - earlier.start))
         };
         numbers.into_iter().filter_map(now).collect()
@@ -67,6 +67,17 @@ impl Desired {
         pairs.filter(|(before, after)| !before.zip(*after).is_some_and(|(old, new)| is_same(old, new)))
     }
 
+    /// Iterates over the entries that another desired state does not hold just so in a file of the same path, in the order
+    /// of files and lines; and perhaps over some that it does.
+    pub fn written_otherwise<'a>(&'a self, than: &'a Self) -> impl Iterator<Item = EntryRef<'a>> {
+        self.others_since(than).flat_map(|(other, own)| {
+            own.into_iter().flat_map(move |own| {
+                let (first, last) = other.map_or((0, 0), |other| alike(other, own));
+                (first..own.len() - last).map(|position| own.entry(position))
+            })
+        })
+    }
+
     /// Compares this state with an earlier one, file by file.
     pub fn since(&self, earlier: &Self) -> Difference {
         let mut difference = Difference::default();
@@ -74,6 +85,16 @@ impl Desired {
             match (before, after) {
                 (Some((old, before)), Some((new, after))) if is_same(old, new) => {
                     difference.kept.push((before, after.start));
+                }
+                (Some((old, before)), Some((new, after))) => {
+                    let (first, last) = alike(old, new);
+                    let part = |count| u32::try_from(count).unwrap_or(u32::MAX);
+                    let others = |all: &Range<u32>| all.start + part(first)..all.end - part(last);
+                    let (gone, come) = (others(&before), others(&after));
+                    difference.kept.push((before.start..gone.start, after.start));
+                    difference.kept.push((gone.end..before.end, come.end));
+                    difference.gone.push(gone);
+                    difference.come.push(come);
                 }
                 (before, after) => {
                     difference.gone.extend(before.map(|(_, range)| range));
@@ -100,6 +121,24 @@ impl Desired {
             Some((old.next_if(|_| order.is_le()), new.next_if(|_| order.is_ge())))
         })
     }
+}
+
+/// Returns how many entries at the beginning and how many at the end of two files say the same: an edit is mostly one of a
+/// few lines.
+fn alike(one: &File, other: &File) -> (usize, usize) {
+    let short = one.detailed().chain(other.detailed()).next().is_none();
+    let same = |(at, beside): &(usize, usize)| {
+        if !short {
+            return one.entry(*at) == other.entry(*beside);
+        }
+        // As bytes: to prove again and again that names are texts would be most of the work.
+        let pair = one.brief(*at..at + 1).zip(other.brief(*beside..beside + 1));
+        pair.into_iter().all(|(one, other)| (one.name, one.access) == (other.name, other.access))
+    };
+    let shorter = one.len().min(other.len());
+    let first = (0..shorter).zip(0..).take_while(same).count();
+    let back = (1..=shorter - first).map(|back| (one.len() - back, other.len() - back));
+    (first, back.take_while(same).count())
 }
 
 fn is_same(one: &Arc<File>, other: &Arc<File>) -> bool {

@@ -146,12 +146,6 @@ impl Desired {
         self.file(path).into_iter().flat_map(|file| file.entries())
     }
 
-    /// Iterates over the entries of files that another desired state does not hold byte by byte, in the order of
-    /// files and lines. Every other entry stands there, too.
-    pub fn written_otherwise<'a>(&'a self, than: &'a Self) -> impl Iterator<Item = EntryRef<'a>> {
-        self.others_since(than).flat_map(|(_, file)| file.into_iter().flat_map(|file| file.entries()))
-    }
-
     /// Returns what was parsed of a file, if it is in this state byte for byte.
     pub fn parsed(&self, file: &SourceFile) -> Option<Parsed> {
         let own = self.file(&file.path)?;

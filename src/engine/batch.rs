@@ -6,7 +6,7 @@ use super::effect::{Effect, Notice};
 use super::event::Answer;
 use super::retry::{Backoff, LONGEST};
 use super::turn::{REPLANS, names};
-use super::{Activity, Engine, Goal, PendingRecords};
+use super::{Activity, Chunks, Engine, Goal, PendingRecords};
 use crate::journal::entry::{Owing, Record};
 use crate::model::{Access, Counts, Fault, Now, Outcome};
 use crate::plan::{Change, Plan, Planned};
@@ -174,14 +174,15 @@ impl Engine {
         self.send_chunk(batch, records, now);
     }
 
-    /// Writes the intents of the next chunk down. A chunk never mixes directions, so that every disabling write is
-    /// over before the first enabling one begins.
+    /// Writes the intents of the next chunk down. A chunk mixes directions only where the store takes it at once, so that
+    /// nobody ever sees an enabling write before the last disabling one.
     fn send_chunk(&mut self, mut batch: Box<Batch>, mut records: Vec<Record>, now: Now) {
-        let size = self.targets.get(&batch.target).map_or(1, |target| target.chunk_size);
+        let chunks = self.targets.get(&batch.target).map(|target| target.chunks);
+        let Chunks { size, at_once } = chunks.unwrap_or(Chunks { size: 1, at_once: false });
         let direction = batch.rest.front().map(|planned| planned.change.to);
         batch.chunk.clear();
         while batch.chunk.len() < size
-            && batch.rest.front().map(|planned| planned.change.to) == direction
+            && (at_once || batch.rest.front().map(|planned| planned.change.to) == direction)
             && let Some(planned) = batch.rest.pop_front()
         {
             records.push(Record::Intent {

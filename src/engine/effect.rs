@@ -1,6 +1,7 @@
 //! Effects: everything the engine wants done, as plain data, and what it has to say.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -13,9 +14,19 @@ use crate::plan::{Change, Plan};
 use crate::services::Instance;
 use crate::stores::Wanted;
 
-/// Something to be done. All but [`Effect::Tell`] and [`Effect::Reply`] are answered with their ticket.
+/// Something to be done. All but [`Effect::Begin`], [`Effect::Tell`] and [`Effect::Reply`] are answered with their
+/// ticket.
 #[derive(Clone, Debug)]
 pub enum Effect {
+    /// Begin to read the desired directory: it has been quiet for a while, and is going to be read if it stays so.
+    Begin {
+        /// Whose.
+        target: String,
+        /// When it is going to be wanted, on the monotonic clock.
+        due: Duration,
+        /// What the state is kept beside if it comes into force; `None` where nothing is kept.
+        keep: Option<Beside>,
+    },
     /// Read the desired directory, one consistent time.
     ReadDesired {
         /// For the answer.
@@ -24,6 +35,8 @@ pub enum Effect {
         target: String,
         /// Whether the store is going to be read next, whatever the files say.
         ahead: bool,
+        /// Whether a reading was begun after the last hint.
+        begun: bool,
     },
     /// Keep a desired state, so that it can stay in force. Answered once it is written; it is on disk before any record
     /// that is appended and synced after that.
@@ -34,10 +47,8 @@ pub enum Effect {
         target: String,
         /// What.
         desired: Desired,
-        /// One that is kept, and from which it may differ in little.
-        before: Option<Desired>,
-        /// Earlier states that are still needed; the others may go.
-        retain: Vec<Digest>,
+        /// Beside what.
+        beside: Beside,
     },
     /// Read the store.
     ReadLive {
@@ -126,6 +137,15 @@ pub enum Effect {
         /// What to say; an error when it was refused.
         reply: Result<String, String>,
     },
+}
+
+/// The desired states that are kept already.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// One from which a new one may differ in little.
+    pub before: Option<Desired>,
+    /// Those that are still needed; the others may go.
+    pub retain: Vec<Digest>,
 }
 
 /// Something the engine has to say: to the log, to a person, to a notification.

@@ -109,14 +109,23 @@ pub struct Watch {
 pub struct Start {
     /// The policy.
     pub policy: Policy,
-    /// How many changes the store takes at once.
-    pub chunk_size: usize,
+    /// How the store takes changes.
+    pub chunks: Chunks,
     /// How long a write may take to reach all servers of the store; `None` where it is everywhere at once.
     pub replication: Option<Duration>,
     /// The last good desired state, as kept on disk.
     pub good: Option<Desired>,
     /// The last applied desired state, as kept on disk.
     pub applied: Option<Desired>,
+}
+
+/// How a store takes changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunks {
+    /// How many at most.
+    pub size: usize,
+    /// Whether nobody ever sees a part of a chunk, so that one may hold both directions.
+    pub at_once: bool,
 }
 
 /// The state machine.
@@ -290,6 +299,7 @@ impl Engine {
         let mut due = LONGEST_SLEEP + now.mono;
         for target in self.targets.values() {
             due = due.min(target.due(self.mode.watch, now).unwrap_or(Duration::MAX));
+            due = due.min(target.begins(self.mode.watch).unwrap_or(Duration::MAX));
         }
         for (key, service) in self.services.iter().filter(|_| !self.batches_first()) {
             for owed in self.ledger.debts(key) {
@@ -374,6 +384,7 @@ impl Engine {
             } else if let Some(target) = self.due_turn(now) {
                 self.begin_turn(&target, now);
             } else {
+                self.begin_reading(now);
                 self.finished = self.reached(now);
                 return;
             }

@@ -4,6 +4,7 @@
 //! show the state of before: neither drift nor somebody's change, but a write on its way.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::journal::entry::Record;
@@ -20,7 +21,7 @@ const ON_ITS_WAY: &str = "written a short while ago on another domain controller
 /// Returns what a read of a store needs to know.
 pub fn known(ledger: Option<&TargetLedger>) -> Wanted {
     let Some(ledger) = ledger else { return Wanted::default() };
-    Wanted { names: Vec::new(), bindings: ledger.bindings.clone(), controllers: ledger.servers.clone() }
+    Wanted { names: Vec::new(), bindings: Arc::clone(&ledger.bindings), controllers: ledger.servers.clone() }
 }
 
 /// Returns the record that says which servers answer now, if that is news.

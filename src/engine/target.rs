@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::expiry::{Ending, Warned};
 use super::retry::Backoff;
-use super::{Start, Watch};
+use super::{Chunks, Start, Watch};
 use crate::desired::Desired;
 use crate::diagnostic::Diagnostic;
 use crate::journal::entry::Record;
@@ -25,10 +25,19 @@ pub(super) struct Unsaid {
     pub(super) before: Option<Desired>,
 }
 
+/// Hints that files may have changed.
+#[derive(Clone, Copy, Debug)]
+struct Hints {
+    first: Duration,
+    last: Duration,
+    /// Whether a reading was begun after the last one.
+    begun: bool,
+}
+
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) policy: Policy,
-    pub(super) chunk_size: usize,
+    pub(super) chunks: Chunks,
     /// How long a write may take to reach all servers of the store, if it has several.
     pub(super) replication: Option<Duration>,
     /// The desired state in force, and the one that the guards last let pass.
@@ -40,8 +49,8 @@ pub(super) struct Target {
     pub(super) passed: Desired,
     pub(super) commit: Option<String>,
     pub(super) author: Option<String>,
-    /// The first and the last hint since the last read began.
-    hints: Option<(Duration, Duration)>,
+    /// The hints since the last read.
+    hints: Option<Hints>,
     pub(super) next_resync: Option<Duration>,
     pub(super) next_refresh: Option<Duration>,
     pub(super) next_expiry: Option<Timestamp>,
@@ -86,7 +95,7 @@ impl Target {
         policy.guards.first_contact &= daemon;
         Self {
             policy,
-            chunk_size: start.chunk_size.max(1),
+            chunks: Chunks { size: start.chunks.size.max(1), ..start.chunks },
             replication: start.replication,
             good: start.good,
             applied: start.applied,
@@ -123,13 +132,26 @@ impl Target {
 
     /// Takes a hint that files may have changed.
     pub(super) fn hint(&mut self, now: Now) {
-        let first = self.hints.map_or(now.mono, |(first, _)| first);
-        self.hints = Some((first, now.mono));
+        let first = self.hints.map_or(now.mono, |hints| hints.first);
+        self.hints = Some(Hints { first, last: now.mono, begun: false });
     }
 
-    /// Hints up to here are being looked at.
-    pub(super) fn looking(&mut self) {
-        self.hints = None;
+    /// Hints up to here are being looked at. Tells whether a reading was begun after the last one.
+    pub(super) fn looking(&mut self) -> bool {
+        self.hints.take().is_some_and(|hints| hints.begun)
+    }
+
+    /// When a reading is to begin, which counts if it stays quiet: after half of the quiet.
+    pub(super) fn begins(&self, watch: Watch) -> Option<Duration> {
+        let hints = self.hints.filter(|hints| !hints.begun && !self.finished)?;
+        Some(hints.last + watch.quiet / 2)
+    }
+
+    /// Tells whether a reading begins now.
+    pub(super) fn begin(&mut self, watch: Watch, now: Now) -> bool {
+        let begins = self.begins(watch).is_some_and(|at| at <= now.mono);
+        self.hints.iter_mut().for_each(|hints| hints.begun |= begins);
+        begins
     }
 
     /// What could not be written down is not in force: nothing was done for its sake yet.
@@ -150,7 +172,7 @@ impl Target {
         if self.finished {
             return None;
         }
-        let hinted = self.hints.map(|(first, last)| (last + watch.quiet).min(first + watch.max_wait));
+        let hinted = self.hints.map(|hints| (hints.last + watch.quiet).min(hints.first + watch.max_wait));
         let forced = self.forced.then_some(now.mono);
         let due = [hinted, forced, self.next_resync, self.live_due(now)].into_iter().flatten().min()?;
         // Hints never shorten a back-off of the store, nor a pause that it asked for.

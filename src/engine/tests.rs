@@ -2,6 +2,7 @@
 //! here as a history of its own.
 
 mod arrivals;
+mod begun;
 mod debts;
 mod known;
 mod turns;
@@ -145,7 +146,8 @@ impl Hand {
         let good = find(known.and_then(|known| known.good));
         let applied = find(known.and_then(|known| known.applied.as_ref()).map(|mark| mark.digest));
         let replication = policy.service.instances.iter().any(|one| !one.is_local()).then_some(REPLICATION);
-        let start = Start { policy: policy.clone(), chunk_size: 10, replication, good, applied };
+        let chunks = Chunks { size: 10, at_once: false };
+        let start = Start { policy: policy.clone(), chunks, replication, good, applied };
         Engine::new(mode, ledger, BTreeMap::from([("t".to_owned(), start)]), now)
     }
 
@@ -202,7 +204,7 @@ impl Hand {
             };
             idle = 0;
             match effect {
-                Effect::Tell(_) => {}
+                Effect::Begin { .. } | Effect::Tell(_) => {}
                 Effect::Reply { reply, .. } => self.replies.push(reply),
                 Effect::ReadDesired { ticket, .. } => {
                     self.pass(Duration::from_millis(1));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::effect::{Effect, Notice};
+use super::effect::{Beside, Effect, Notice};
 use super::event::{Answer, Decision, DesiredRead, ReadFailure};
 use super::expiry;
 use super::retry::Backoff;
@@ -47,17 +47,29 @@ pub(super) struct Turn {
 }
 
 impl Engine {
+    /// Begins to read what is going to be read if it stays quiet.
+    pub(super) fn begin_reading(&mut self, now: Now) {
+        let watch = self.mode.watch;
+        let begins = self.targets.iter_mut().filter_map(|(name, target)| {
+            target.begin(watch, now).then(|| (name.clone(), target.due(watch, now).unwrap_or(now.mono)))
+        });
+        for (target, due) in begins.collect::<Vec<_>>() {
+            let keep = (self.mode.goal != Goal::Observe).then(|| self.beside(&target));
+            self.effects.push_back(Effect::Begin { target, due, keep });
+        }
+    }
+
     pub(super) fn begin_turn(&mut self, name: &str, now: Now) {
         let resync = self.mode.watch.resync;
         let Some(target) = self.targets.get_mut(name) else { return };
-        target.looking();
+        let begun = target.looking();
         target.next_resync = Some(now.mono + resync);
         target.turns += 1;
         target.pause = None;
         let ahead = target.needs_live(now);
         let target = name.to_owned();
         self.emit(
-            |ticket| Effect::ReadDesired { ticket, target, ahead },
+            |ticket| Effect::ReadDesired { ticket, target, ahead, begun },
             Activity::Turn(name.to_owned(), Step::Desired),
         );
     }
@@ -116,17 +128,20 @@ impl Engine {
             self.tell_accepted(&name, &read);
             self.accept(name, &read, now);
         } else {
-            let (target, desired) = (name.clone(), read.desired.clone());
-            let ledger = self.ledger.of(&name);
-            let retain = ledger.into_iter().flat_map(|ledger| {
-                [ledger.good, ledger.applied.as_ref().map(|mark| mark.digest)].into_iter().flatten()
-            });
-            let retain = retain.collect();
+            let (target, desired, beside) = (name.clone(), read.desired.clone(), self.beside(&name));
             self.emit(
-                |ticket| Effect::Keep { ticket, target, desired, before: known, retain },
+                |ticket| Effect::Keep { ticket, target, desired, beside },
                 Activity::Turn(name, Step::Kept(read)),
             );
         }
+    }
+
+    /// Returns what a new state of a target is kept beside.
+    fn beside(&self, name: &str) -> Beside {
+        let ledger = self.ledger.of(name);
+        let applied = ledger.and_then(|ledger| ledger.applied.as_ref()).map(|mark| mark.digest);
+        let retain = ledger.and_then(|ledger| ledger.good).into_iter().chain(applied).collect();
+        Beside { before: self.targets.get(name).and_then(|target| target.good.clone()), retain }
     }
 
     fn tell_accepted(&mut self, name: &str, read: &DesiredRead) {

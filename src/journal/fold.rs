@@ -5,6 +5,7 @@ mod owed;
 mod servers;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -50,8 +51,8 @@ pub struct TargetLedger {
     pub commit: Option<String>,
     /// The last state that the guards let pass.
     pub applied: Option<Mark>,
-    /// Names that mean an account with another id.
-    pub bindings: BTreeMap<String, AccountId>,
+    /// Names that mean an account with another id; shared with every plan.
+    pub bindings: Arc<BTreeMap<String, AccountId>>,
     /// Counts of the last live state.
     pub counts: Option<Counts>,
     /// Approvals that are not used up.
@@ -180,9 +181,11 @@ impl Ledger {
                 self.target(target).applied = Some(Mark { digest: *digest, at, except, accepted });
             }
             Record::Contact { target } => self.target(target).contact = true,
-            Record::Bind { target, names } => self.target(target).bindings.extend(names.iter().cloned()),
+            Record::Bind { target, names } => {
+                Arc::make_mut(&mut self.target(target).bindings).extend(names.iter().cloned());
+            }
             Record::Unbind { target, names } => {
-                let bindings = &mut self.target(target).bindings;
+                let bindings = Arc::make_mut(&mut self.target(target).bindings);
                 for name in names {
                     bindings.remove(name);
                 }
@@ -297,7 +300,7 @@ impl Ledger {
         }
         Memory {
             applied,
-            bindings: ledger.bindings.clone(),
+            bindings: Arc::clone(&ledger.bindings),
             counts: ledger.counts,
             approvals: ledger.approvals.clone(),
             recent,

@@ -1,6 +1,7 @@
 //! What the planner remembers of a target: the folded journal, as far as planning needs it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ pub struct Memory {
     /// The last desired state that the guards let pass, with what is known of it.
     pub applied: Option<Applied>,
     /// Which account a folded name meant when it was first resolved. Names that are the account's id are left out.
-    pub bindings: BTreeMap<String, AccountId>,
+    pub bindings: Arc<BTreeMap<String, AccountId>>,
     /// Counts of the last live state in scope.
     pub counts: Option<Counts>,
     /// Approvals, also expired ones.

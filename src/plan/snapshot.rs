@@ -2,6 +2,7 @@
 //! change can be planned where nobody may reach the store, such as in CI.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -240,7 +241,7 @@ impl Remembered {
             contact: memory.contact,
             counts: memory.counts,
             applied: memory.applied.as_ref().map(AppliedRow::of),
-            bindings: memory.bindings.clone(),
+            bindings: (*memory.bindings).clone(),
             approvals: memory.approvals.clone(),
             recent: memory.recent.clone(),
             doubtful: memory.doubtful.clone(),
@@ -253,7 +254,7 @@ impl Remembered {
         let note = |row: NotEffectiveRow| Note::NotEffective { service: row.service, names: row.names };
         Ok(Memory {
             applied: self.applied.map(AppliedRow::restore).transpose()?,
-            bindings: self.bindings,
+            bindings: Arc::new(self.bindings),
             counts: self.counts,
             approvals: self.approvals,
             recent: self.recent,

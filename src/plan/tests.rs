@@ -11,6 +11,7 @@ mod resolving;
 mod unlisted;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -82,7 +83,7 @@ impl World {
     }
 
     fn bound(mut self, name: &str, id: &str) -> Self {
-        self.memory.bindings.insert(name.to_owned(), AccountId::new(id));
+        Arc::make_mut(&mut self.memory.bindings).insert(name.to_owned(), AccountId::new(id));
         self
     }
 
@@ -130,7 +131,7 @@ impl World {
     }
 
     fn remember(mut self, plan: Plan, made: &BTreeSet<String>) -> Self {
-        self.memory.bindings.extend(plan.bind.iter().cloned());
+        Arc::make_mut(&mut self.memory.bindings).extend(plan.bind.iter().cloned());
         if !plan.is_doubted() {
             self.memory.counts = Some(plan.counts);
             let accepted = plan.accepted().filter(|name| !made.contains(name)).collect();

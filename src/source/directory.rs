@@ -99,22 +99,14 @@ fn read_while(
     seen: Option<&Seen>,
     mut meanwhile: impl FnMut(),
 ) -> Result<(Reading, SystemTime), ReadProblem> {
-    refuse_git_at_work(dir)?;
-    let (Tree { signature, skipped, mut problems, .. }, looked) = settled(dir)?;
+    let First { files, skipped, problems, signature, looked, unchanged, .. } =
+        first_look(dir, seen, &mut meanwhile)?;
     let real_path = signature.root.clone();
-    if problems.is_empty() && seen.is_some_and(|seen| seen.vouches_for_all(&signature)) {
-        // Nothing has changed, so there is nothing to be read, and what was read then was of one moment.
-        return Ok((Reading { files: Vec::new(), skipped, real_path, signature }, looked));
+    if unchanged {
+        return Ok((Reading { files, skipped, real_path, signature }, looked));
     }
-    let mut vouches = seen.map(Seen::vouches);
-    let is_new = |file: &Node| !vouches.as_mut().is_some_and(|vouches| vouches(file));
-    let files = read_files(&signature.files, is_new, &mut problems, &mut meanwhile)?;
     meanwhile();
-    // In this order: without its lock now, a git that changed what was read has changed all it wanted to, so the
-    // second look sees it.
-    refuse_git_at_work(dir)?;
-    let after = walk(dir).map_err(|problem| vanished(dir, problem))?;
-    unmoved(&signature, &after.signature)?;
+    second_look(dir, &signature)?;
     if !problems.is_empty() {
         return Err(ReadProblem::Invalid(problems));
     }
@@ -129,6 +121,57 @@ fn read_while(
         return Err(ReadProblem::Invalid(vec![problem(NO_FILE, message, help)]));
     }
     Ok((Reading { files, skipped, real_path, signature }, looked))
+}
+
+/// Begins a reading that builds on an earlier one: takes the first look and reads the files. It is as good as one that
+/// [`read_since`] makes once [`is_still`] says so. Says how long the look took. `None` where that had better be made as a whole: nothing has changed,
+/// or there is something to complain of.
+pub(super) fn begin_since(dir: &Path, seen: &Seen) -> Option<(Changes, Duration)> {
+    let seen = Some(seen).filter(|seen| seen.holds(now()))?;
+    let First { files, skipped, problems, signature, looked, took, unchanged } =
+        first_look(dir, Some(seen), &mut || {}).ok()?;
+    let is_good = !unchanged && problems.is_empty() && !signature.files.is_empty();
+    let reading = Reading { files, skipped, real_path: signature.root.clone(), signature };
+    is_good.then(|| (Changes::between(Some(seen), reading, looked), took))
+}
+
+/// Takes the second look of a reading: tells whether everything is as it was at the first one.
+pub(super) fn is_still(dir: &Path, seen: &Seen) -> bool {
+    second_look(dir, seen.signature()).is_ok()
+}
+
+/// What the first look of a reading found, and what was read then.
+struct First {
+    files: Vec<SourceFile>,
+    skipped: Vec<String>,
+    problems: Vec<Diagnostic>,
+    signature: Signature,
+    /// When it began, and how long it took.
+    looked: SystemTime,
+    took: Duration,
+    /// Nothing has changed, so there is nothing to be read, and what was read earlier was of one moment.
+    unchanged: bool,
+}
+
+fn first_look(dir: &Path, seen: Option<&Seen>, meanwhile: &mut impl FnMut()) -> Result<First, ReadProblem> {
+    refuse_git_at_work(dir)?;
+    let (Tree { signature, skipped, mut problems, .. }, looked, took) = settled(dir)?;
+    let unchanged = problems.is_empty() && seen.is_some_and(|seen| seen.vouches_for_all(&signature));
+    let mut files = Vec::new();
+    if !unchanged {
+        let mut vouches = seen.map(Seen::vouches);
+        let is_new = |file: &Node| !vouches.as_mut().is_some_and(|vouches| vouches(file));
+        files = read_files(&signature.files, is_new, &mut problems, meanwhile)?;
+    }
+    Ok(First { files, skipped, problems, signature, looked, took, unchanged })
+}
+
+fn second_look(dir: &Path, before: &Signature) -> Result<(), ReadProblem> {
+    // In this order: without its lock now, a git that changed what was read has changed all it wanted to, so the
+    // look sees it.
+    refuse_git_at_work(dir)?;
+    let after = walk(dir).map_err(|problem| vanished(dir, problem))?;
+    unmoved(before, &after.signature)
 }
 
 /// Returns the paths of the files that [`read`] passes over, sorted and fit to be shown; none of a directory that
@@ -173,11 +216,13 @@ fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// Lists the tree at a moment after which any change has another time than those before, and says when that began.
-fn settled(dir: &Path) -> Result<(Tree, SystemTime), ReadProblem> {
+/// Lists the tree at a moment after which any change has another time than those before, and says when that began and how
+/// long it took.
+fn settled(dir: &Path) -> Result<(Tree, SystemTime, Duration), ReadProblem> {
     let looked = now();
     let tree = walk(dir)?;
     let now = now();
+    let took = now.duration_since(looked).unwrap_or_default();
     let wait = |node: &Node, is_file: bool| {
         let needed = if is_file && node.stat.size == 0 { EMPTY } else { TICK };
         needed.saturating_sub(node.stat.age(now))
@@ -186,13 +231,13 @@ fn settled(dir: &Path) -> Result<(Tree, SystemTime), ReadProblem> {
     let longest =
         dirs.chain(tree.signature.files.iter().map(|file| wait(file, true))).max().unwrap_or_default();
     if longest.is_zero() {
-        return Ok((tree, looked));
+        return Ok((tree, looked, took));
     }
     thread::sleep(longest);
     let looked = self::now();
     let again = walk(dir).map_err(|problem| vanished(dir, problem))?;
     unmoved(&tree.signature, &again.signature)?;
-    Ok((again, looked))
+    Ok((again, looked, took))
 }
 
 /// A root that was there a moment ago and is not now is being swapped. If it stays away, the next read says so.

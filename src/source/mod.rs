@@ -17,6 +17,7 @@ pub mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use commit::{Commit, commit_of};
 pub use directory::{ReadProblem, Reading, read, read_since, signature, skipped};
@@ -83,6 +84,42 @@ impl Source {
                 seen: None,
             }),
         }
+    }
+}
+
+/// A reading that has begun and not ended: its files are read, and whether they are of one moment is still to be seen.
+#[derive(Debug)]
+pub struct Begun {
+    directory: PathBuf,
+    seen: Seen,
+    took: Duration,
+}
+
+impl Begun {
+    /// Begins to read a directory that was read before, as far as it has changed since. Returns what was read so far,
+    /// without the commit, unless there is nothing to be gained by that.
+    pub fn reading(source: &Source, before: &Seen) -> Option<(Self, Read)> {
+        let Source::Directory(directory) = source else { return None };
+        let (Changes { files, gone, seen, .. }, took) = directory::begin_since(directory, before)?;
+        let begun = Self { directory: directory.clone(), seen, took };
+        Some((begun, Read { files, part: Some(gone), commit: None, seen: None }))
+    }
+
+    /// Returns how long a look takes, by the first one.
+    pub fn took(&self) -> Duration {
+        self.took
+    }
+
+    /// Takes the second look. Returns the commit; `None` if anything has moved, so that what was read may not be of one
+    /// moment.
+    pub fn end(&mut self, before: &Seen) -> Option<Option<Commit>> {
+        directory::is_still(&self.directory, &self.seen)
+            .then(|| self.seen.ask_git(&self.directory, Some(before)))
+    }
+
+    /// Returns what the next reading builds on.
+    pub fn seen(self) -> Seen {
+        self.seen
     }
 }
 

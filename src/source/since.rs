@@ -57,6 +57,11 @@ impl Seen {
         }
     }
 
+    /// Returns what the file system said then.
+    pub(super) fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
     /// Tells whether everything is certainly as it was.
     pub(super) fn vouches_for_all(&self, signature: &Signature) -> bool {
         self.signature == *signature && signature.nodes().all(|node| self.was_quiet(node))

@@ -182,13 +182,19 @@ impl Walk {
             }
             let shown = name.to_string_lossy();
             let child = if path.is_empty() { shown.into_owned() } else { format!("{path}/{shown}") };
-            self.visit(child, &real.join(&name), &name, &entry)?;
+            self.visit(child, real.join(&name), &name, &entry)?;
         }
         self.within.pop();
         Ok(())
     }
 
-    fn visit(&mut self, path: String, at: &Path, name: &OsStr, entry: &DirEntry) -> Result<(), ReadProblem> {
+    fn visit(
+        &mut self,
+        path: String,
+        at: PathBuf,
+        name: &OsStr,
+        entry: &DirEntry,
+    ) -> Result<(), ReadProblem> {
         let is_yaml = matches!(at.extension().and_then(OsStr::to_str), Some("yaml" | "yml"));
         // Of the entry and not of the path, so that the system need not go the whole way again.
         let metadata = match entry.metadata() {
@@ -196,12 +202,12 @@ impl Walk {
             Err(error) => return self.unreadable(&path, "the file", &error),
         };
         let (real, metadata) = if metadata.is_symlink() {
-            match self.follow(&path, at, is_yaml)? {
+            match self.follow(&path, &at, is_yaml)? {
                 Some(target) => target,
                 None => return Ok(()),
             }
         } else {
-            (at.to_owned(), metadata)
+            (at, metadata)
         };
         let kind = metadata.file_type();
         if !is_yaml && !kind.is_dir() {

@@ -5,6 +5,7 @@ pub mod memory;
 pub mod sql;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -61,7 +62,7 @@ pub struct Wanted {
     /// The names of the desired state.
     pub names: Vec<String>,
     /// Which account a folded name meant when it was first resolved.
-    pub bindings: BTreeMap<String, AccountId>,
+    pub bindings: Arc<BTreeMap<String, AccountId>>,
     /// Which directory server answered for each domain.
     pub controllers: BTreeMap<String, String>,
 }
@@ -75,8 +76,17 @@ pub trait Writer: Reader {
     /// one, is [`Outcome::Already`]. Nothing is sent for an account that is not in the chunk.
     async fn write(&self, chunk: &[Change]) -> Vec<Outcome>;
 
+    /// Gets ready for a chunk that may be written soon. Nothing in the store changes by that.
+    fn prepare(&self) {}
+
     /// Returns how many changes one chunk may hold.
     fn chunk_size(&self) -> usize;
+
+    /// Tells whether a chunk is written at once: whoever reads the store sees all that it changed or nothing of it.
+    /// Then one chunk may hold both directions, still disabling first.
+    fn writes_at_once(&self) -> bool {
+        false
+    }
 }
 
 /// Why a store could not be read or opened.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use popgate::engine::effect::Effect;
 use popgate::engine::event::{Answer, Input, Ticket};
-use popgate::engine::{Engine, Mode, Start};
+use popgate::engine::{Chunks, Engine, Mode, Start};
 use popgate::journal::entry::Record;
 use popgate::model::{Live, Now};
 use popgate::plan::Change;
@@ -217,6 +217,8 @@ impl History {
                     self.say(|| format!("  says {}", shorten(&format!("{notice:?}"))));
                     self.hear(&notice);
                 }
+                // Nothing depends on a reading that begins early.
+                Effect::Begin { .. } => self.random.saw(Seen::ReadBegun),
                 Effect::Reply { reply, .. } => self.say(|| format!("  replies {reply:?}")),
                 effect => self.begin(effect)?,
             }
@@ -400,7 +402,7 @@ impl History {
             }
             let start = Start {
                 policy,
-                chunk_size: target.chunk_size,
+                chunks: Chunks { size: target.chunk_size, at_once: target.store.at_once },
                 replication: target.replication,
                 good: self.disk.kept(name, known.and_then(|known| known.good)),
                 applied: self.disk.kept(name, applied),

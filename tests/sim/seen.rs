@@ -15,7 +15,7 @@ macro_rules! kinds {
 
 kinds! {
     // The store.
-    ReadFailed, ListCut, ListCutUnnoticed, ReadLate, ReadAhead, WriteLate, TimedOutAfterWriting, TimedOutBeforeWriting, LostInMidChunk,
+    ReadFailed, ListCut, ListCutUnnoticed, ReadLate, ReadAhead, ReadBegun, WriteLate, TimedOutAfterWriting, TimedOutBeforeWriting, LostInMidChunk, BothAtOnce,
     AnswerTooShort, LostRace, Outage, Renamed, Recycled, Ambiguous, Appeared, Deleted, Denied, Unreadable, ChangedByHand, Created,
     // The services.
     DidNotStop, LeftStopped, Hung, HungAndRestarted, StartedLate, Lied, Stopped, RestartedBySomebody, LookFailed, NotReady, TwoInstances,

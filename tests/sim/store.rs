@@ -13,6 +13,8 @@ pub(crate) struct Store {
     pub(crate) accounts: BTreeMap<AccountId, Account>,
     pub(crate) down: bool,
     pub(crate) denied: BTreeSet<AccountId>,
+    /// Whether a chunk is written as a whole or not at all.
+    pub(crate) at_once: bool,
     creates: bool,
     ids_are_names: bool,
     born: usize,
@@ -30,6 +32,7 @@ impl Store {
             accounts: BTreeMap::new(),
             down: false,
             denied: BTreeSet::new(),
+            at_once: random.chance(500),
             creates,
             ids_are_names: creates || random.chance(400),
             born: 0,
@@ -182,20 +185,25 @@ impl Store {
         let cut = if self.down {
             0
         } else if faults && random.chance(100) {
-            random.below(chunk.len() + 1)
+            if self.at_once { 0 } else { random.below(chunk.len() + 1) }
         } else {
             chunk.len()
         };
         if cut > 0 && cut < chunk.len() {
             random.saw(Seen::LostInMidChunk);
         }
+        let mixed = |pair: &[Change]| pair[0].to != pair[1].to;
+        if self.at_once && chunk.windows(2).any(mixed) {
+            random.saw(Seen::BothAtOnce);
+        }
         let doubt = faults && random.chance(600);
+        let happened = random.chance(500);
         for (number, change) in chunk.iter().enumerate() {
             let lost = number >= cut;
-            let (outcome, applied) = if lost && !(doubt && number == cut) {
+            let (outcome, applied) = if lost && !(doubt && (number == cut || self.at_once)) {
                 (Outcome::NotApplied(Fault::TRANSIENT), false)
             } else if lost {
-                let applied = random.chance(500) && self.apply(change, random) == Outcome::Done;
+                let applied = happened && self.apply(change, random) == Outcome::Done;
                 random.saw(if applied { Seen::TimedOutAfterWriting } else { Seen::TimedOutBeforeWriting });
                 (Outcome::Unknown, applied)
             } else {

@@ -45,6 +45,25 @@ fn described(desired: &Desired) -> Vec<String> {
     all.chain([format!("{} {}", desired.len(), desired.digest())]).collect()
 }
 
+/// Every entry of both states is in the difference once, and what both hold says the same.
+fn adds_up(now: &Desired, before: &Desired) -> Result<(), TestCaseError> {
+    let difference = now.since(before);
+    let numbers = |desired: &Desired| 0..u32::try_from(desired.len()).unwrap();
+    let mut gone: Vec<u32> = difference.gone.iter().cloned().flatten().collect();
+    let mut come: Vec<u32> = difference.come.iter().cloned().flatten().collect();
+    for number in numbers(before) {
+        for kept in difference.kept([number]) {
+            prop_assert_eq!(now.at(kept), before.at(number));
+            gone.push(number);
+            come.push(kept);
+        }
+    }
+    gone.sort_unstable();
+    come.sort_unstable();
+    prop_assert!(gone.into_iter().eq(numbers(before)) && come.into_iter().eq(numbers(now)));
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -78,6 +97,7 @@ proptest! {
                         others.map(|entry| entry.to_entry()).collect::<Vec<_>>()
                     };
                     prop_assert_eq!(parts(&step_by_step), parts(&at_once));
+                    adds_up(&step_by_step, &before)?;
                     (before, files) = (step_by_step, after);
                 }
                 (step_by_step, at_once) => prop_assert_eq!(step_by_step, at_once),

@@ -147,3 +147,17 @@ fn a_batch_of_which_nothing_was_sent_is_no_contact() {
     ledger.apply(at as u64 + 1, hand.lines[at].0, &hand.lines[at].1);
     assert!(ledger.of("t").unwrap().contact);
 }
+
+#[test]
+fn only_a_store_that_shows_no_part_of_a_chunk_gets_both_directions_in_one() {
+    for at_once in [false, true] {
+        let mut hand = Hand::new("  al: enabled\n  bo: disabled\n  cy: disabled\n", &["al", "bo", "cy"]);
+        hand.accounts[0].state = State::Is(Access::Disabled);
+        hand.engine.targets.get_mut("t").unwrap().chunks.at_once = at_once;
+        hand.look(Ok(running("one", Duration::from_hours(5))));
+        let Effect::Write { chunk, .. } = hand.next() else { panic!("a write was expected") };
+        let sent: Vec<_> = chunk.iter().map(|change| change.account.as_str()).collect();
+        let expected: &[_] = if at_once { &["bo", "cy", "al"] } else { &["bo", "cy"] };
+        assert_eq!(sent, expected);
+    }
+}

@@ -70,7 +70,7 @@ fn memory() -> Memory {
             except: BTreeSet::from(["x@x".to_owned()]),
             accepted: BTreeSet::new(),
         }),
-        bindings: BTreeMap::from([("al@x".to_owned(), AccountId::new("1"))]),
+        bindings: BTreeMap::from([("al@x".to_owned(), AccountId::new("1"))]).into(),
         counts: Some(Counts { total: 4, enabled: 2, disabled: 0, mixed: 1, unreadable: 1 }),
         approvals: vec![Approval {
             plan: PlanId::from_text("0123456789ab"),

@@ -1,6 +1,7 @@
 //! A plan that is made of an earlier one is the plan that is made of nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -85,7 +86,7 @@ proptest! {
                     }
                     world = world.remember(again, &made);
                     let desired = &world.desired;
-                    world.memory.bindings.retain(|name, _| desired.get(name).is_some());
+                    Arc::make_mut(&mut world.memory.bindings).retain(|name, _| desired.get(name).is_some());
                 }
                 Step::Approve { held } => {
                     let id = again.held.first().filter(|_| held).map_or(&again.id, |held| &held.id).clone();

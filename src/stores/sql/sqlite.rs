@@ -1,10 +1,10 @@
 //! Access in a `SQLite` file: one that a mail server reads, or popgate's own.
 //!
-//! Reading opens the file read-only, each time anew; writing keeps one connection while a batch lasts, and no
-//! longer: an idle connection would keep a write-ahead log beside the file, and who then replaces the file gets
-//! the old log on top of the new one. The file is never replaced by popgate, a foreign one is never created and its
-//! journal mode never changed, and `immutable` is never used, because it reads a database that somebody else
-//! writes without looking at his locks.
+//! Reading opens the file read-only, each time anew; writing keeps one connection from the plan of an edit to the end of
+//! its batch, and no longer: an idle connection would keep a write-ahead log beside the file, and who then replaces the
+//! file gets the old log on top of the new one. The file is never replaced by popgate, a foreign one is never created and
+//! its journal mode never changed, and `immutable` is never used, because it reads a database that somebody else writes
+//! without looking at his locks.
 
 mod connect;
 mod fault;
@@ -14,7 +14,9 @@ mod read;
 mod shape;
 mod write;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::task::spawn_blocking;
@@ -28,11 +30,16 @@ use crate::stores::{Reader, StoreError, Writer};
 /// mail server in rollback mode waits for no more than some milliseconds.
 const CHUNK: usize = 1_000;
 
+/// How long a connection is kept for a chunk that was expected and did not come.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// A store in one table of a `SQLite` file.
 #[derive(Debug)]
 pub struct SqliteStore {
     table: Arc<Table>,
     writing: Arc<Mutex<write::Writing>>,
+    /// A chunk is going to be written.
+    expects: Arc<AtomicBool>,
 }
 
 /// Makes a store from its settings. Touches no file: whatever is wrong is said by the first read.
@@ -41,7 +48,7 @@ pub fn open(mut table: Table) -> SqliteStore {
     if let Ok(path) = std::path::absolute(&table.path) {
         table.path = path;
     }
-    SqliteStore { table: Arc::new(table), writing: Arc::default() }
+    SqliteStore { table: Arc::new(table), writing: Arc::default(), expects: Arc::default() }
 }
 
 #[async_trait]
@@ -91,14 +98,38 @@ impl Writer for SqliteStore {
         let table = Arc::clone(&self.table);
         let writing = Arc::clone(&self.writing);
         let changes = chunk.to_vec();
+        self.expects.store(false, Ordering::SeqCst);
         spawn_blocking(move || lock(&writing).chunk(&table, &changes)).await.unwrap_or_else(|stopped| {
             tracing::error!(store = %self.name(), %stopped, "writing stopped");
             vec![Outcome::Unknown; chunk.len()]
         })
     }
 
+    fn prepare(&self) {
+        let (table, writing) = (Arc::clone(&self.table), Arc::clone(&self.writing));
+        let expects = Arc::clone(&self.expects);
+        expects.store(true, Ordering::SeqCst);
+        spawn_blocking(move || {
+            let mut locked = lock(&writing);
+            // The chunk may have come and gone.
+            if expects.load(Ordering::SeqCst) && locked.prepare(&table) {
+                drop(locked);
+                tokio::spawn(async move {
+                    tokio::time::sleep(PATIENCE).await;
+                    if expects.swap(false, Ordering::SeqCst) {
+                        drop(spawn_blocking(move || lock(&writing).close()));
+                    }
+                });
+            }
+        });
+    }
+
     fn chunk_size(&self) -> usize {
         CHUNK
+    }
+
+    fn writes_at_once(&self) -> bool {
+        true
     }
 }
 

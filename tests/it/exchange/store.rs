@@ -1,6 +1,7 @@
 //! The store: the contract, and what is peculiar to Exchange.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -153,7 +154,7 @@ async fn a_name_that_was_looked_up_once_is_not_looked_up_again() {
     let live = organised.store.read_for(&wanted).await.unwrap();
     let Match::One(alice) = live.resolve("ally") else { panic!() };
     let alice = alice.account_id();
-    wanted.bindings.insert("ally".into(), alice.clone());
+    Arc::make_mut(&mut wanted.bindings).insert("ally".into(), alice.clone());
     // The alias goes to somebody else; the entry stays with whom it meant.
     organised.double.control("/mailbox", &json!({"of": "Alice", "set": {"alias": "alice2"}}));
     organised.double.control("/mailbox", &json!({"of": "Bob", "set": {"alias": "ally"}}));

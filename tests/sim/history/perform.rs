@@ -51,7 +51,7 @@ impl History {
 
     pub(super) fn perform(&mut self, effect: Effect) -> Result<(), Violation> {
         match effect {
-            Effect::ReadDesired { ticket, target, ahead } => {
+            Effect::ReadDesired { ticket, target, ahead, .. } => {
                 self.ahead.remove(&target);
                 if ahead && self.random.chance(500) {
                     self.random.saw(Seen::ReadAhead);
@@ -61,9 +61,9 @@ impl History {
                 let read = self.read_desired(&target);
                 self.answer(ticket, Duration::ZERO, Answer::Desired(read));
             }
-            Effect::Keep { ticket, target, desired, mut retain, .. } => {
-                retain.push(desired.digest());
-                let kept = self.disk.keep(&target, &desired, &retain);
+            Effect::Keep { ticket, target, desired, mut beside } => {
+                beside.retain.push(desired.digest());
+                let kept = self.disk.keep(&target, &desired, &beside.retain);
                 self.answer(ticket, Duration::ZERO, Answer::Kept(kept));
             }
             Effect::ReadLive { ticket, target, .. } => {
@@ -139,7 +139,7 @@ impl History {
                 };
                 self.answer(ticket, takes, Answer::Ready(ready));
             }
-            Effect::Present { .. } | Effect::Tell(_) | Effect::Reply { .. } => {
+            Effect::Begin { .. } | Effect::Present { .. } | Effect::Tell(_) | Effect::Reply { .. } => {
                 return broken(0, "a daemon asks nobody");
             }
         }

@@ -51,6 +51,24 @@ impl Writing {
         })
     }
 
+    /// Opens the connection for a chunk that is going to be written, and has the database read what that needs. What does
+    /// not exist yet is not made, and what is wrong will be said by the write. Tells whether it was opened by this.
+    pub(super) fn prepare(&mut self, table: &Table) -> bool {
+        let exists = connect::look(&table.path).is_ok_and(|file| file.is_some_and(|file| file.len() > 0));
+        if self.connected.is_some() || !exists {
+            return false;
+        }
+        let ready = self.connected(table).is_ok_and(|connected| {
+            let connection = &connected.connection;
+            let shape = shape::of(connection, table).ok().flatten();
+            shape.is_some_and(|shape| Rows::prepare(connection, table, &shape).is_ok())
+        });
+        if !ready {
+            self.close();
+        }
+        ready
+    }
+
     /// Closes the connection. The last one to close a database in WAL mode moves its log into the file; where the mail
     /// server has it open too, a long log is moved before, as its own commits would have done.
     pub(super) fn close(&mut self) {
@@ -388,6 +406,33 @@ mod tests {
         assert!(writing.connected.is_some());
         writing.chunk(&table, &chunk[..1]);
         assert!(writing.connected.is_none());
+    }
+
+    #[test]
+    fn preparing_makes_no_file_and_its_connection_goes_with_the_chunk() {
+        let directory = tempfile::tempdir().unwrap();
+        let table = Table::own(directory.path().join("pop3.db"));
+        let mut writing = Writing::default();
+        assert!(!writing.prepare(&table) && !table.path.exists());
+        writing.chunk(&table, &[create(0)]);
+        assert!(writing.prepare(&table) && !writing.prepare(&table));
+        assert_eq!(writing.chunk(&table, &[create(1)]), [Outcome::Done]);
+        assert!(writing.connected.is_none());
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_after_preparing_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let table = Table::own(directory.path().join("pop3.db"));
+        let other = Table::own(directory.path().join("other.db"));
+        let mut writing = Writing::default();
+        for table in [&table, &other] {
+            Writing::default().chunk(table, &[create(0)]);
+        }
+        assert!(writing.prepare(&table));
+        std::fs::rename(&other.path, &table.path).unwrap();
+        assert_eq!(writing.chunk(&table, &[create(1)]), [Outcome::Done]);
+        assert_eq!(read::live(&table).unwrap().len(), 2);
     }
 
     #[test]
