@@ -169,7 +169,7 @@ mod tests {
             processes(),
             process(7),
             clock(),
-            restart(BACK, Duration::from_secs(60)),
+            restart(BACK, Duration::from_mins(1)),
         ] {
             for command in &pipeline.commands {
                 let name = format!("'{}'", command.name());
