@@ -6,12 +6,12 @@ use uuid::Uuid;
 
 use super::client::{controller_failed, whole};
 use super::names;
-use super::verdict::Caution;
+use super::verdict::{Caution, Verdict};
 use super::wire::Mailbox;
 use super::{ExchangeStore, Scope};
 use crate::model::{Fault, Live, Servers};
 use crate::name::fold;
-use crate::psrp::Session;
+use crate::psrp::{Ending, Session};
 use crate::stores::{StoreError, Wanted};
 
 /// How many objects Exchange returns to those who do not ask for more.
@@ -96,7 +96,11 @@ async fn of_domain(
             None => odd += 1,
         })
         .await;
-    if let Err(error) = whole("reading the mailboxes", &answer) {
+    if let Err(mut error) = whole("reading the mailboxes", &answer) {
+        let why = if let Ending::Failed(why) = &answer.ending { Some(why) } else { answer.errors.first() };
+        if unit.is_some() && why.is_some_and(|why| Verdict::of(why) == Verdict::NotFound) {
+            error.help = Some("`scope` must name a unit as `Get-OrganizationalUnit` shows it".to_owned());
+        }
         return Err(match controller.filter(|_| controller_failed(&answer)) {
             Some(controller) => Failed::Controller(controller.to_owned(), error),
             None => Failed::Store(error),

@@ -401,6 +401,11 @@ async fn a_forest_is_read_domain_by_domain_and_a_unit_alone() {
     });
     let live = unit.read().await.unwrap();
     assert_eq!(live.iter().map(|account| account.name).collect::<Vec<_>>(), ["alice@contoso.example"]);
+    let wrong = Organised::with(&scenario, |organisation| {
+        organisation.scope = Scope::Unit("contoso.example/Slaes".into());
+    });
+    let error = wrong.read().await.unwrap_err();
+    assert!(error.help.as_deref().unwrap().contains("`scope`"), "{error:?}");
 }
 
 #[tokio::test]

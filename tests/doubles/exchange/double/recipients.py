@@ -145,6 +145,10 @@ class GetCasMailbox(Recipient):
         """Without an identity, or with a null one: everything in scope. That is the trap."""
         domain, controller = self.place()
         unit = self.bound.get("OrganizationalUnit")
+        if unit and not any(within(mailbox, unit) for mailbox in self.world.directory.all()):
+            raise records.Terminate(records.exchange(
+                f'The organizational unit "{unit}" was not found. Please make sure you have typed it correctly.',
+                "ManagementObjectNotFoundException", self.name, self.session.server.name))
         fault = self.world.fault("truncate", cmdlet=self.name)
         limit = int(fault["at"]) if fault else self.limit
         sent = 0
