@@ -353,9 +353,14 @@ impl Driver {
                     Answer::Written(outcomes)
                 });
             }
-            Effect::Observe { ticket, service } => {
+            Effect::Observe { ticket, service, instance } => {
                 let Some(service) = self.service(&service) else { return };
-                self.answering.with(ticket, async move { Answer::Observed(service.observe().await) });
+                self.answering.with(ticket, async move {
+                    Answer::Observed(match instance {
+                        Some(instance) => service.observe_one(&instance).await.map(Vec::from_iter),
+                        None => service.observe().await,
+                    })
+                });
             }
             Effect::Arrival { ticket, target, server, written } => {
                 let Some(io) = self.world.targets.get(&target) else { return };

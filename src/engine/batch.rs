@@ -91,7 +91,10 @@ impl Engine {
         let (target, number, changes) = (name.to_owned(), batch.number, batch.of);
         self.tell(Notice::BatchBegins { target, batch: number, changes });
         if self.has_instances(&service) {
-            self.emit(|ticket| Effect::Observe { ticket, service }, Activity::Batch(Box::new(batch)));
+            self.emit(
+                |ticket| Effect::Observe { ticket, service, instance: None },
+                Activity::Batch(Box::new(batch)),
+            );
         } else {
             self.before_seen(Box::new(batch), &Ok(Vec::new()), now);
         }
@@ -114,7 +117,10 @@ impl Engine {
                     self.after_seen(batch, Vec::new(), now);
                 } else {
                     batch.step = Step::After;
-                    self.emit(|ticket| Effect::Observe { ticket, service }, Activity::Batch(batch));
+                    self.emit(
+                        |ticket| Effect::Observe { ticket, service, instance: None },
+                        Activity::Batch(batch),
+                    );
                 }
             }
             (Step::After, Answer::Observed(seen)) => self.after_seen(batch, seen.unwrap_or_default(), now),

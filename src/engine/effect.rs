@@ -94,6 +94,8 @@ pub enum Effect {
         ticket: Ticket,
         /// Its key.
         service: String,
+        /// The instance it is about; all of them are looked at when there is none.
+        instance: Option<Instance>,
     },
     /// Ask whether what was written has reached the servers that an instance reads from.
     Arrival {

@@ -193,7 +193,8 @@ impl Engine {
             settle.asked = proven.asked;
             return self.settle_by(Box::new(settle), proven.proof, now);
         }
-        self.emit(|ticket| Effect::Observe { ticket, service }, Activity::Settle(Box::new(settle)));
+        let instance = Some(settle.instance.clone());
+        self.emit(|ticket| Effect::Observe { ticket, service, instance }, Activity::Settle(Box::new(settle)));
     }
 
     pub(super) fn settle_answered(&mut self, mut settle: Box<Settle>, answer: Answer, now: Now) {
@@ -208,8 +209,8 @@ impl Engine {
             }
             (Step::Restart, Answer::Restarted(Ok(()))) => {
                 settle.step = Step::LookAgain;
-                let service = settle.service.clone();
-                self.emit(|ticket| Effect::Observe { ticket, service }, Activity::Settle(settle));
+                let (service, instance) = (settle.service.clone(), Some(settle.instance.clone()));
+                self.emit(|ticket| Effect::Observe { ticket, service, instance }, Activity::Settle(settle));
             }
             (Step::Restart, Answer::Restarted(Err(failure))) => {
                 self.failed_with(settle, failure.error, Some(failure.halted), now);

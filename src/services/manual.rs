@@ -49,6 +49,13 @@ impl Service for Manual {
         }
     }
 
+    async fn observe_one(&self, instance: &Instance) -> Result<Option<Observed>, ServiceError> {
+        match &self.of {
+            Some(of) => of.observe_one(instance).await,
+            None => Ok(Some(Observed::unknown(instance.clone()))),
+        }
+    }
+
     /// Always refuses: whoever asks has not looked at the [`Action`].
     async fn restart(&self, instance: &Instance, _disabled: &[AccountId]) -> Result<(), ServiceError> {
         let commands = self.instructions();

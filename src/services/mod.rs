@@ -107,6 +107,13 @@ pub trait Service: Send + Sync {
     /// Looks at every instance without changing anything.
     async fn observe(&self) -> Result<Vec<Observed>, ServiceError>;
 
+    /// Looks at one instance without changing anything; `None` when it is not there. For services to which a look at all
+    /// of them costs more.
+    async fn observe_one(&self, instance: &Instance) -> Result<Option<Observed>, ServiceError> {
+        let seen = self.observe().await?;
+        Ok(seen.into_iter().find(|seen| seen.instance == *instance))
+    }
+
     /// Makes the change effective on one instance; `disabled` are the accounts that lost POP3 since the last time.
     /// Success means that the service itself said so.
     async fn restart(&self, instance: &Instance, disabled: &[AccountId]) -> Result<(), ServiceError>;

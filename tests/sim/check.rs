@@ -408,7 +408,7 @@ impl Check {
         self.unsynced = false;
     }
 
-    pub(crate) fn observed(&mut self, units: &[Unit], seen: bool, now: Duration) {
+    pub(crate) fn observed(&mut self, units: &[&Unit], seen: bool, now: Duration) {
         self.seen = seen;
         for unit in units {
             let served = self.units.get_mut(&unit.instance).expect("every instance is known");

@@ -184,6 +184,19 @@ impl Exchange {
         (observed, name, why)
     }
 
+    /// Says what a look at one server means.
+    fn understood(&self, (mut seen, name, why): (Vec<Observed>, String, Option<String>)) -> Vec<Observed> {
+        self.tell_unseen(&name, why.as_deref());
+        for observed in &mut seen {
+            let Instance { server, service } = &observed.instance;
+            // A service that popgate's own restart left stopped still owes: nobody stopped it on purpose.
+            if observed.condition == Condition::Stopped && self.roll().is_halted(server, service) {
+                observed.condition = Condition::Unknown;
+            }
+        }
+        seen
+    }
+
     /// Says once that a server cannot be seen, and again when the reason is another one.
     fn tell_unseen(&self, name: &str, why: Option<&str>) {
         let mut unseen = self.unseen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -319,20 +332,17 @@ impl Service for Exchange {
                 Self::seen(endpoint, server.name).await
             });
         }
-        let mut seen = Vec::new();
-        for (observed, name, why) in looks.join_all().await {
-            self.tell_unseen(&name, why.as_deref());
-            seen.extend(observed);
-        }
-        for observed in &mut seen {
-            let Instance { server, service } = &observed.instance;
-            // A service that popgate's own restart left stopped still owes: nobody stopped it on purpose.
-            if observed.condition == Condition::Stopped && self.roll().is_halted(server, service) {
-                observed.condition = Condition::Unknown;
-            }
-        }
+        let looks = looks.join_all().await;
+        let mut seen: Vec<Observed> = looks.into_iter().flat_map(|look| self.understood(look)).collect();
         seen.sort_unstable_by(|a, b| a.instance.cmp(&b.instance));
         Ok(seen)
+    }
+
+    /// Looks at the instance's server and at no other, because each look is a session.
+    async fn observe_one(&self, instance: &Instance) -> Result<Option<Observed>, ServiceError> {
+        let server = self.server(&instance.server).await?;
+        let look = Self::seen(self.endpoint(&server), server.name).await;
+        Ok(self.understood(look).into_iter().find(|seen| seen.instance == *instance))
     }
 
     async fn restart(&self, instance: &Instance, _disabled: &[AccountId]) -> Result<(), ServiceError> {

@@ -83,15 +83,18 @@ impl History {
                 let outcomes = self.write(&target, chunk)?;
                 self.answer(ticket, Duration::ZERO, Answer::Written(outcomes));
             }
-            Effect::Observe { ticket, service } => {
+            Effect::Observe { ticket, service, instance } => {
                 assert!(is_service(&service), "an unknown service");
                 let failed = self.faults && self.random.chance(60);
                 if failed {
                     self.random.saw(Seen::LookFailed);
                 }
-                self.check.observed(&self.units, !failed, self.now);
+                let looked_at =
+                    |unit: &&crate::service::Unit| instance.as_ref().is_none_or(|one| *one == unit.instance);
+                let units: Vec<_> = self.units.iter().filter(looked_at).collect();
+                self.check.observed(&units, !failed, self.now);
                 let now = self.now;
-                let mut seen: Vec<_> = self.units.iter().map(|unit| unit.observe(now)).collect();
+                let mut seen: Vec<_> = units.iter().map(|unit| unit.observe(now)).collect();
                 if self.bug == Some(Bug::NothingProves) {
                     for seen in &mut seen {
                         seen.identity = seen.identity.as_ref().map(|_| "always the same".to_owned());
