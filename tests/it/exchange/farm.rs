@@ -94,6 +94,9 @@ fn one_apply_changes_a_mailbox_and_restarts_both_services_on_every_server_once()
     let history = world.popgate(["history"]).stdout;
     assert_eq!(history.matches("runs anew as process").count(), 4, "{history}");
     assert!(!history.contains("replication not confirmed"), "{history}");
+    // A look before the batch and one after, and for each service a look, the restart, another look, and whether it greets.
+    let sessions = double.events("create").iter().filter(|session| session["server"] == "EX02").count();
+    assert!(sessions <= 2 + 2 * 4, "{sessions} sessions on one server");
     let again = world.popgate(["apply", "--yes"]);
     succeeded(&again);
     assert_eq!((double.restarts("EX01"), double.restarts("EX02")), ((1, 1), (1, 1)));
