@@ -124,8 +124,8 @@ fn read_while(
 }
 
 /// Begins a reading that builds on an earlier one: takes the first look and reads the files. It is as good as one that
-/// [`read_since`] makes once [`is_still`] says so. Says how long the look took. `None` where that had better be made as a whole: nothing has changed,
-/// or there is something to complain of.
+/// [`read_since`] makes once [`is_still`] says so. Says how long the look took. `None` where that had better be made as a
+/// whole: nothing has changed, or there is something to complain of.
 pub(super) fn begin_since(dir: &Path, seen: &Seen) -> Option<(Changes, Duration)> {
     let seen = Some(seen).filter(|seen| seen.holds(now()))?;
     let First { files, skipped, problems, signature, looked, took, unchanged } =

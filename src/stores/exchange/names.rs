@@ -4,10 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
-use super::ExchangeStore;
 use super::client::ended;
+use super::read::{AN_INCOMPLETE_LIST, DEFAULT_RESULT_SIZE};
 use super::verdict::Verdict;
 use super::wire::{self, Asking, Mailbox};
+use super::{ExchangeStore, Scope};
 use crate::model::Fault;
 use crate::name::fold;
 use crate::psrp::{Ending, Session};
@@ -43,16 +44,34 @@ pub(super) async fn look_up(
     if names.len() > most {
         return Err(too_many(&names, most));
     }
-    for (_, controller) in domains {
+    for (number, (_, controller)) in domains.iter().enumerate() {
+        let listed = found.iter().filter(|(of, _)| *of == number).count();
         let mut inquiry = Inquiry::new(store, *controller);
         for name in &names {
-            // Several of one alias, or one out of scope: it is as good as unknown, and never guessed.
-            for guid in inquiry.about(session, name).await?.into_iter().filter(|guid| guids.contains(guid)) {
-                more.entry(guid).or_default().push((*name).to_owned());
+            for guid in inquiry.about(session, name).await? {
+                if guids.contains(&guid) {
+                    more.entry(guid).or_default().push((*name).to_owned());
+                } else if listed == DEFAULT_RESULT_SIZE && !matches!(store.organisation.scope, Scope::Unit(_))
+                {
+                    return Err(cut_off(name));
+                }
+                // Several of one alias, or one out of scope: it is as good as unknown, and never guessed.
             }
         }
     }
     Ok(more)
+}
+
+/// A list that ends where Exchange ends one by itself lacks a mailbox that Exchange knows.
+fn cut_off(name: &str) -> StoreError {
+    StoreError {
+        what: format!(
+            "reading the mailboxes: Exchange listed just {DEFAULT_RESULT_SIZE}, and `{name}`, which it knows, is not \
+             among them"
+        ),
+        fault: Fault::Invalid,
+        help: Some(AN_INCOMPLETE_LIST.to_owned()),
+    }
 }
 
 /// The names that no mailbox showed, each once; popgate's own first.

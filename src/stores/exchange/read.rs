@@ -15,7 +15,11 @@ use crate::psrp::{Ending, Session};
 use crate::stores::{StoreError, Wanted};
 
 /// How many objects Exchange returns to those who do not ask for more.
-const DEFAULT_RESULT_SIZE: usize = 1000;
+pub(super) const DEFAULT_RESULT_SIZE: usize = 1000;
+
+/// What to do about a list that lacks some.
+pub(super) const AN_INCOMPLETE_LIST: &str =
+    "an incomplete list is not used; look for a limit on the results of popgate's account";
 
 /// How a read failed.
 pub(super) enum Failed {
@@ -127,7 +131,7 @@ async fn of_domain(
                         mailboxes.len(),
                         warning.message
                     ),
-                    "an incomplete list is not used; look for a limit on the results of popgate's account",
+                    AN_INCOMPLETE_LIST,
                 ));
             }
             Caution::Corrupted(name) => {

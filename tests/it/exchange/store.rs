@@ -179,6 +179,12 @@ async fn a_list_that_was_cut_off_is_an_error() {
         .fault(&json!({"kind": "truncate", "at": 1_000, "words": words, "cmdlet": "Get-CASMailbox"}));
     let error = organised.read().await.unwrap_err();
     assert!(error.what.contains("stopped after 1000: Standard"), "{error}");
+    // Or without a word: an entry that the list lacks is known all the same.
+    let silent = json!({"kind": "truncate", "at": 1_000, "words": "", "cmdlet": "Get-CASMailbox"});
+    organised.double.fault(&silent);
+    let wanted = Wanted { names: vec!["user01400@contoso.example".into()], ..Wanted::default() };
+    let error = organised.store.read_for(&wanted).await.unwrap_err();
+    assert!(error.what.contains("listed just 1000, and `user01400@contoso.example`"), "{error}");
 }
 
 #[tokio::test]

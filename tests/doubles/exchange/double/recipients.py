@@ -163,8 +163,9 @@ class GetCasMailbox(Recipient):
             if self.predicate and not self.predicate(mailbox, self.pop(mailbox, controller["name"])):
                 continue
             if limit is not None and sent >= limit:
-                if fault and "words" in fault:  # in another language than the session asked for
-                    self.session.warn(fault["words"])
+                if fault and "words" in fault:  # in another language than the session asked for, or without any
+                    if fault["words"]:
+                        self.session.warn(fault["words"])
                     return
                 self.session.warn(FIRST_THOUSAND if "ResultSize" not in self.bound else MORE_RESULTS)
                 return
