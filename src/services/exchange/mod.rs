@@ -75,6 +75,14 @@ pub struct Server {
     pub url: Option<String>,
 }
 
+/// What a look at one server showed.
+struct Seen {
+    observed: Vec<Observed>,
+    server: String,
+    /// Why nothing could be seen.
+    why: Option<String>,
+}
+
 /// The service.
 #[derive(Debug)]
 pub struct Exchange {
@@ -164,7 +172,7 @@ impl Exchange {
     }
 
     /// Looks at one server. One that cannot be seen is not stopped, it is unknown.
-    async fn seen(endpoint: Endpoint, name: String) -> (Vec<Observed>, String, Option<String>) {
+    async fn seen(endpoint: Endpoint, name: String) -> Seen {
         let instance = |service: &str| Instance { server: name.clone(), service: service.to_owned() };
         let seen = server::look(&endpoint).await;
         let why = seen.as_ref().err().map(ToString::to_string);
@@ -181,20 +189,20 @@ impl Exchange {
                 .collect(),
             Err(_) => BOTH.map(|service| Observed::unknown(instance(service))).to_vec(),
         };
-        (observed, name, why)
+        Seen { observed, server: name, why }
     }
 
     /// Says what a look at one server means.
-    fn understood(&self, (mut seen, name, why): (Vec<Observed>, String, Option<String>)) -> Vec<Observed> {
-        self.tell_unseen(&name, why.as_deref());
-        for observed in &mut seen {
+    fn understood(&self, Seen { mut observed, server, why }: Seen) -> Vec<Observed> {
+        self.tell_unseen(&server, why.as_deref());
+        for observed in &mut observed {
             let Instance { server, service } = &observed.instance;
             // A service that popgate's own restart left stopped still owes: nobody stopped it on purpose.
             if observed.condition == Condition::Stopped && self.roll().is_halted(server, service) {
                 observed.condition = Condition::Unknown;
             }
         }
-        seen
+        observed
     }
 
     /// Says once that a server cannot be seen, and again when the reason is another one.
@@ -342,6 +350,11 @@ impl Service for Exchange {
     async fn observe_one(&self, instance: &Instance) -> Result<Option<Observed>, ServiceError> {
         let server = self.server(&instance.server).await?;
         let look = Self::seen(self.endpoint(&server), server.name).await;
+        if look.why.is_some() {
+            // Perhaps it is gone for good.
+            self.servers().await?;
+            self.server(&instance.server).await?;
+        }
         Ok(self.understood(look).into_iter().find(|seen| seen.instance == *instance))
     }
 
