@@ -1,6 +1,6 @@
 //! What a person sees while a batch runs: a bar on a terminal, lines in the log everywhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,6 +17,8 @@ pub(super) struct Progress {
     bar: ProgressBar,
     /// What a person types to restart a service, by the service's name.
     instructions: BTreeMap<String, Vec<String>>,
+    /// Services of which that was said since the last batch: it is for all their instances.
+    instructed: BTreeSet<String>,
     /// The desired directory of each target.
     targets: Vec<(String, PathBuf)>,
 }
@@ -32,11 +34,15 @@ impl Progress {
             render,
             bar,
             instructions: instructions.collect(),
+            instructed: BTreeSet::new(),
             targets: targets.iter().map(directory).collect(),
         }
     }
 
     pub(super) fn notice(&mut self, notice: &Notice) {
+        if let Notice::BatchBegins { .. } = notice {
+            self.instructed.clear();
+        }
         match notice {
             Notice::BatchBegins { changes, .. } if self.render.has_person() => {
                 self.bar = ProgressBar::with_draw_target(Some(*changes as u64), ProgressDrawTarget::stderr());
@@ -63,7 +69,9 @@ impl Progress {
             Level::Info => tracing::info!("{text}"),
             Level::Debug => tracing::debug!("{text}"),
         }
-        if let Notice::Manual { service, .. } = notice {
+        if let Notice::Manual { service, .. } = notice
+            && self.instructed.insert(service.clone())
+        {
             let lines = self.instructions.get(service).map(Vec::as_slice).unwrap_or_default();
             for line in lines {
                 tracing::warn!("To restart {service}, run: {line}");

@@ -223,6 +223,8 @@ fn who_may_not_restart_is_told_what_to_type_and_believed_by_what_is_seen() {
     }
     let _look = world.popgate(["restart", "--now", "--reason", "done by hand"]);
     settled(&world);
+    let told = daemon.log().matches("run: Get-ExchangeServer | ").count();
+    assert_eq!(told, 1, "once for all six: {}", daemon.log());
     assert_eq!(daemon.stop(), Some(143));
 }
 
