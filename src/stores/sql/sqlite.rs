@@ -27,8 +27,8 @@ use crate::plan::Change;
 use crate::stores::{Reader, StoreError, Writer};
 
 /// How many changes go into one transaction. Long enough that its one fsync does not count, short enough that a
-/// mail server in rollback mode waits for no more than some milliseconds.
-const CHUNK: usize = 1_000;
+/// mail server in rollback mode waits for no more than some tens of milliseconds.
+const CHUNK: usize = 2_500;
 
 /// How long a connection is kept for a chunk that was expected and did not come.
 const PATIENCE: Duration = Duration::from_secs(1);

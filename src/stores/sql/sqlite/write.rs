@@ -13,7 +13,7 @@ use crate::stores::sql::text::{self, Keys};
 use crate::stores::sql::{SqlValue, Table, wire};
 
 /// How many pages of a log in WAL mode are moved into the file by a commit. Usually it is 1,000, which is less than one
-/// chunk that is spread over the table, and each time costs two syncs; 64 MiB at the usual size of a page.
+/// chunk that is spread over the table, and each time costs two syncs. 64 MiB at the usual size of a page.
 const LOG: u32 = 16 << 10;
 
 /// The side of a store that writes.
