@@ -78,7 +78,11 @@ async fn count(
     }
     let missing = written.keys().filter(|guid| stale.contains(*guid) || !here.contains(*guid)).count();
     match silent {
-        Some(error) if here.is_empty() && stale.is_empty() => Err(error),
+        Some(error) if here.is_empty() && stale.is_empty() => {
+            // If Exchange answers, and it is those controllers that do not, there is nothing to be tried again at once.
+            let fault = if session.is_open() { Fault::Invalid } else { error.fault };
+            Err(StoreError { fault, ..error })
+        }
         _ => Ok(missing),
     }
 }

@@ -117,6 +117,21 @@ fn a_server_is_restarted_when_the_controller_of_its_site_has_the_change() {
 }
 
 #[test]
+fn a_controller_that_does_not_answer_delays_a_restart_and_does_not_prevent_it() {
+    let double = Exchange::start(&two_sites(0.0));
+    double.control("/controller", &json!({"name": "dc02", "down": true}));
+    let world = world(&double, "5s");
+    let ran = world.popgate(["apply", "--yes"]);
+    succeeded(&ran);
+    assert!(ran.stderr.contains("dc02.contoso.example"), "{}", ran.stderr);
+    let (near, far) = (waited(&double, "EX01"), waited(&double, "EX02"));
+    assert!(near.len() == 2 && near.iter().all(|waited| *waited < 4500), "{near:?}");
+    assert!(far.len() == 2 && far.iter().all(|waited| *waited >= 4500), "{far:?}");
+    let history = world.popgate(["history"]).stdout;
+    assert_eq!(history.matches("replication not confirmed").count(), 2, "{history}");
+}
+
+#[test]
 fn after_the_longest_wait_it_is_restarted_and_its_proof_says_what_is_not_known() {
     let double = Exchange::start(&two_sites(3600.0));
     let world = world(&double, "5s");
