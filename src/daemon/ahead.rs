@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use tokio_util::task::AbortOnDropHandle;
 
+use super::answering::first_step;
 use crate::model::{Fault, Live};
 use crate::stores::{Reader, StoreError};
 
@@ -17,10 +17,9 @@ use crate::stores::{Reader, StoreError};
 /// is begun by another one, which then sleeps, may find itself waiting for the processor of whoever asked, who goes on to
 /// read files, with the other processor idle.
 pub fn begin(reader: Arc<dyn Reader>) -> Reading {
-    let mut reading = Box::pin(async move { reader.read().await });
-    AbortOnDropHandle::new(match reading.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(read) => tokio::spawn(std::future::ready(read)),
-        Poll::Pending => tokio::spawn(reading),
+    AbortOnDropHandle::new(match first_step(async move { reader.read().await }) {
+        Ok(read) => tokio::spawn(std::future::ready(read)),
+        Err(reading) => tokio::spawn(reading),
     })
 }
 

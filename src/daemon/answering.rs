@@ -3,6 +3,7 @@
 //! To wake a sleeping thread takes longer than many a step of a batch. So work that blocks answers from the thread on
 //! which it was done, and other work is begun on the driver's own.
 
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -24,12 +25,10 @@ impl Answering {
 
     /// Answers with what comes of some work. What it does before it first waits is done at once.
     pub(super) fn with(&mut self, ticket: Ticket, work: impl Future<Output = Answer> + Send + 'static) {
-        let mut work = Box::pin(work);
         let due = self.due(ticket, None);
-        match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(answer) => due.is(answer),
-            // Whatever it waits for may be there already; a task looks again before it sleeps.
-            Poll::Pending => drop(self.tasks.spawn(async move { due.is(work.await) })),
+        match first_step(work) {
+            Ok(answer) => due.is(answer),
+            Err(work) => drop(self.tasks.spawn(async move { due.is(work.await) })),
         }
     }
 
@@ -52,6 +51,16 @@ impl Answering {
     /// Forgets work that is done.
     pub(super) fn tidy(&mut self) {
         while self.tasks.try_join_next().is_some() {}
+    }
+}
+
+/// Does what some work does before it first waits. Returns what came of it, or the work, for a task: that looks again
+/// before it sleeps, so whatever it waits for may be there already.
+pub(super) fn first_step<W: Future>(work: W) -> Result<W::Output, Pin<Box<W>>> {
+    let mut work = Box::pin(work);
+    match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Ok(output),
+        Poll::Pending => Err(work),
     }
 }
 

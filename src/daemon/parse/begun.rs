@@ -15,14 +15,14 @@ use crate::diagnostic::Diagnostic;
 use crate::source::{Begun, Commit, Seen, Source};
 
 /// Where the reading of a directory is kept that has begun; locked while it begins, so that whoever wants it waits.
-pub(super) type Place = Arc<Mutex<Option<Parsed>>>;
+pub(super) type Place = Arc<Mutex<Option<Early>>>;
 
 /// How old the second look may be when the reading is wanted.
 const FRESH: Duration = Duration::from_millis(100);
 
 /// A reading that has begun, and what comes of it.
 #[derive(Debug)]
-pub(super) struct Parsed {
+pub(super) struct Early {
     begun: Begun,
     /// The reading that it builds on.
     before: Arc<Seen>,
@@ -42,7 +42,7 @@ impl Parsing {
         let before = last.seen.clone()?;
         let (begun, read) = Begun::reading(source, &before)?;
         let (took, desired) = (begun.took(), last.and_then(read.files, read.part));
-        *place = Some(Parsed { begun, before, desired: desired.clone(), ended: None });
+        *place = Some(Early { begun, before, desired: desired.clone(), ended: None });
         Some((desired.ok(), took))
     }
 
@@ -51,10 +51,10 @@ impl Parsing {
     pub fn look_again(&self, directory: &Path, now: Duration) -> bool {
         let place = self.place(directory);
         let mut place = lock(&place);
-        *place = place.take().and_then(|mut parsed| {
-            let commit = parsed.begun.end(&parsed.before)?;
-            parsed.ended = Some((commit, now));
-            Some(parsed)
+        *place = place.take().and_then(|mut early| {
+            let commit = early.begun.end(&early.before)?;
+            early.ended = Some((commit, now));
+            Some(early)
         });
         place.is_some()
     }
@@ -66,7 +66,7 @@ impl Parsing {
         let mut place = place.try_lock().ok()?;
         let (_, looked) = place.as_ref()?.ended.as_ref()?;
         let is_fresh = now.saturating_sub(*looked) < FRESH;
-        let Parsed { begun, before, desired, ended } = place.take_if(|_| is_fresh)?;
+        let Early { begun, before, desired, ended } = place.take_if(|_| is_fresh)?;
         let (commit, _) = ended?;
         if !Arc::ptr_eq(self.last(directory).seen.as_ref()?, &before) {
             return None;

@@ -421,6 +421,23 @@ mod tests {
     }
 
     #[test]
+    fn a_long_log_is_moved_into_the_file_also_while_somebody_else_has_it_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let table = Table::own(directory.path().join("pop3.db"));
+        let mut writing = Writing::default();
+        writing.chunk(&table, &[create(0)]);
+        let other = Connection::open(&table.path).unwrap();
+        let number = |pragma| other.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0)).unwrap();
+        let pages = || u64::from(number("page_count") * number("page_size"));
+        assert_eq!(pages(), table.path.metadata().unwrap().len());
+        let chunk: Vec<Change> = (1..=CHUNK).map(create).collect();
+        writing.chunk(&table, &chunk);
+        assert!(table.path.metadata().unwrap().len() < pages(), "not yet");
+        writing.chunk(&table, &[create(CHUNK + 1)]);
+        assert_eq!(pages(), table.path.metadata().unwrap().len());
+    }
+
+    #[test]
     fn a_file_that_was_replaced_after_preparing_is_written() {
         let directory = tempfile::tempdir().unwrap();
         let table = Table::own(directory.path().join("pop3.db"));
