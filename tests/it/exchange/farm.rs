@@ -196,6 +196,25 @@ fn a_server_that_does_not_come_back_stops_the_roll_and_the_rest_stays_owed() {
 }
 
 #[test]
+fn a_server_that_is_gone_for_good_is_told_from_one_that_does_not_answer() {
+    let double = Exchange::start(&three_servers(&json!({})));
+    let world = world(&double, "15m");
+    let mut daemon = world.start(["run"]);
+    daemon.wait_for("is in force");
+    assert_eq!(world.popgate(["status", "--wait"]).code, Some(0));
+    double.control("/server", &json!({"of": "EX03", "down": true}));
+    world.write("desired/users.yaml", nobody(2));
+    daemon.wait_for("The POP3 services of EX03 cannot be seen");
+    daemon.wait_for("owed, due in");
+    // The process knows its servers, and none of them is asked for again before the next batch.
+    double.control("/server", &json!({"of": "EX03", "role": "Edge"}));
+    let _asked = world.popgate(["restart", "--now", "--reason", "retired EX03"]);
+    daemon.wait_for("Exchange has no server EX03 any more");
+    assert_eq!(double.restarts("EX01"), (1, 1));
+    assert_eq!(daemon.stop(), Some(143));
+}
+
+#[test]
 fn what_still_serves_on_a_server_is_not_touched_while_the_other_service_is_down() {
     let double = Exchange::start(&three_servers(&json!({})));
     double

@@ -76,7 +76,7 @@ def change_server(world, asked):
         server.components["PopProxy"] = asked["PopProxy"]
     if asked.get("serve"):
         server.ready_at = 0.0
-    for key in ("down", "banner", "banner_delay", "hide_processes"):
+    for key in ("down", "role", "banner", "banner_delay", "hide_processes"):
         if key in asked:
             setattr(server, key, asked[key])
     for name, change in asked.get("services", {}).items():
