@@ -289,8 +289,8 @@ fn unauthorised(url: &Url, offers: &[String]) -> Error {
     Error::new(
         Kind::Unauthorised,
         format!("{url} refuses the account (it offers {offers})"),
-        "check name and password or keytab, whether the account is locked or expired, and whether the method in `auth` \
-         is among those offered",
+        "check name and password or keytab, whether the account is locked or expired, with Kerberos also whether the \
+         clocks of both machines agree, and whether the method in `auth` is among those offered",
     )
 }
 

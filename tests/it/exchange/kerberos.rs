@@ -150,6 +150,13 @@ fn a_clock_that_is_off_is_told_where_nothing_puts_it_right() {
             assert_eq!(code, Some(1), "{said}");
             assert!(said.contains("the clocks differ"), "{scheme} {by}: {said}");
         }
+        // With a ticket for the server at hand it is the server that refuses, and it does not say why.
+        let known = popgate(&double, &url(&double, scheme), &["plan"], Some(&cache));
+        assert!(known.status.success(), "{}", String::from_utf8_lossy(&known.stderr));
+        let (code, said) = off(&double, &url(&double, scheme), Some(&cache), "+20m");
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("whether the clocks of both machines agree"), "{scheme}: {said}");
+        kinit(&double, "1h");
     }
 }
 

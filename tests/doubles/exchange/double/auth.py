@@ -63,7 +63,8 @@ class Authenticator:
             try:
                 token = self.context.step(base64.b64decode(text.strip()))
                 break
-            except spnego.exceptions.SpnegoError as problem:
+            # Where the ticket is refused, pyspnego stumbles over the flags of a context that never came to be.
+            except (spnego.exceptions.SpnegoError, AttributeError) as problem:
                 said = str(problem)
         else:
             self.context = None
