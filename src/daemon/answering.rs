@@ -92,25 +92,26 @@ mod tests {
 
     use super::*;
 
-    fn kept(why: &str) -> Answer {
-        Answer::Kept(Err(why.to_owned()))
+    fn failed(why: &str) -> Answer {
+        Answer::Appended(Err(why.to_owned()))
     }
 
     #[tokio::test]
     async fn everything_is_answered_once_however_it_ends() {
         let (inputs, mut incoming) = unbounded_channel();
         let mut answering = Answering::new(inputs);
-        answering.with(1, async { kept("at once") });
+        answering.with(1, async { failed("at once") });
         answering.with(2, async {
             tokio::task::yield_now().await;
-            kept("later")
+            failed("later")
         });
-        answering.with_blocking(3, kept("stopped"), || kept("elsewhere"));
-        answering.with_blocking(4, kept("stopped"), || panic!("as the test wants it"));
-        drop(answering.due(5, kept("dropped")));
+        answering.with_blocking(3, failed("stopped"), || failed("elsewhere"));
+        answering.with_blocking(4, failed("stopped"), || panic!("as the test wants it"));
+        drop(answering.due(5, failed("dropped")));
         let mut answers = Vec::new();
         while answers.len() < 5 {
-            let Some(Input::Answer { ticket, answer: Answer::Kept(Err(why)) }) = incoming.recv().await else {
+            let Some(Input::Answer { ticket, answer: Answer::Appended(Err(why)) }) = incoming.recv().await
+            else {
                 panic!("an answer was expected");
             };
             answers.push((ticket, why));

@@ -94,7 +94,7 @@ pub async fn drive(
         inputs,
         replies: BTreeMap::new(),
         keeping: Keeping::default(),
-        synced: Vec::new(),
+        kept: Vec::new(),
         tickets: 0,
         broken: Arc::default(),
         started: clock.now().wall,
@@ -191,8 +191,8 @@ struct Driver {
     /// Stores that are read while the files are.
     ahead: Ahead,
     keeping: Keeping,
-    /// Hear when the desired states that were kept since the last synced record are on disk.
-    synced: Vec<Heard>,
+    /// Hear when the desired states that were to be kept since the last synced record are on disk.
+    kept: Vec<Heard>,
     tickets: Ticket,
     broken: Arc<OnceLock<String>>,
     started: jiff::Timestamp,
@@ -318,11 +318,8 @@ impl Driver {
                     Answer::Desired(read.unwrap_or_else(|_| stopped()))
                 });
             }
-            Effect::Keep { ticket, target, desired, beside } => {
-                let state = self.world.state.clone();
-                let due = self.answering.due(ticket, Answer::Kept(Err("the writer stopped".to_owned())));
-                let written = move |written| due.is(Answer::Kept(written));
-                self.synced.push(self.keeping.keep(state, target, desired, beside, written));
+            Effect::Keep { target, desired, beside } => {
+                self.kept.push(self.keeping.keep(self.world.state.clone(), target, desired, beside));
             }
             Effect::ReadLive { ticket, target, desired, known } => {
                 let Some(reader) = self.world.targets.get(&target).map(|io| io.store.reader()) else {
@@ -422,19 +419,19 @@ impl Driver {
         self.world.services.get(key).cloned()
     }
 
-    fn append(&mut self, ticket: Ticket, at: jiff::Timestamp, records: Vec<Record>, sync: bool) {
+    fn append(&mut self, ticket: Ticket, at: jiff::Timestamp, records: Arc<[Record]>, sync: bool) {
         let Some(journal) = self.world.journal.clone() else {
             let refused = Answer::Appended(Err("this process has no journal".to_owned()));
             return self.answering.with(ticket, async move { refused });
         };
         let broken = Arc::clone(&self.broken);
-        let synced = if sync { std::mem::take(&mut self.synced) } else { Vec::new() };
+        let kept = if sync { std::mem::take(&mut self.kept) } else { Vec::new() };
         let stopped = Answer::Appended(Err("the journal's writer stopped".to_owned()));
         self.answering.with_blocking(ticket, stopped, move || {
-            for synced in synced {
+            for kept in kept {
                 // What a record names is on disk before the record is.
                 if let Err(why) =
-                    synced.blocking_recv().unwrap_or_else(|_| Err("the writer stopped".to_owned()))
+                    kept.blocking_recv().unwrap_or_else(|_| Err("the writer stopped".to_owned()))
                 {
                     return Answer::Appended(Err(why));
                 }

@@ -1,4 +1,4 @@
-//! Keeping desired states while the engine goes on: one is written at once, and comes to the disk beside other work.
+//! Keeping desired states while the engine goes on: they come to the disk beside other work.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::engine::effect::Beside;
 use crate::journal::keep::{self, Edit};
 use crate::model::Digest;
 
-/// Hears what came of a step.
+/// Hears what came of keeping a state: it is on disk, or why it is not.
 pub(super) type Heard = oneshot::Receiver<Result<(), String>>;
 
 /// Keeps one desired state after the other.
@@ -23,45 +23,30 @@ pub(super) struct Keeping(Arc<Mutex<Ahead>>);
 type Ahead = BTreeMap<String, (Digest, Beside)>;
 
 impl Keeping {
-    /// Keeps a state and lets go of those that nobody needs. Says when it is written, and returns who hears when it is on
-    /// disk.
-    pub(super) fn keep(
-        &self,
-        state: PathBuf,
-        target: String,
-        desired: Desired,
-        beside: Beside,
-        written: impl FnOnce(Result<(), String>) + Send + 'static,
-    ) -> Heard {
-        let (synced, hears_synced) = oneshot::channel();
+    /// Keeps a state and lets go of those that nobody needs.
+    pub(super) fn keep(&self, state: PathBuf, target: String, desired: Desired, beside: Beside) -> Heard {
+        let (kept, heard) = oneshot::channel();
         let wanted = (desired.digest(), beside);
         if self.0.try_lock().is_ok_and(|mut ahead| ahead.remove(&target).as_ref() == Some(&wanted)) {
             // Nobody has to wait for another thread.
-            written(Ok(()));
-            drop(synced.send(Ok(())));
-            return hears_synced;
+            drop(kept.send(Ok(())));
+            return heard;
         }
         let one_at_a_time = Arc::clone(&self.0);
         tokio::task::spawn_blocking(move || {
             let mut ahead = one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
             ahead.remove(&target);
             let (digest, Beside { before, mut retain }) = wanted;
+            let result = write(&state, &target, &desired, before.as_ref(), &retain).and_then(sync);
+            let is_kept = result.is_ok();
             // Whoever asked may be gone.
-            match write(&state, &target, &desired, before.as_ref(), &retain) {
-                Err(why) => {
-                    written(Err(why));
-                    // There is nothing to wait for.
-                    return drop(synced.send(Ok(())));
-                }
-                Ok(kept) => {
-                    written(Ok(()));
-                    drop(synced.send(sync(kept)));
-                }
+            drop(kept.send(result));
+            if is_kept {
+                retain.push(digest);
+                prune(&state, &target, &retain);
             }
-            retain.push(digest);
-            prune(&state, &target, &retain);
         });
-        hears_synced
+        heard
     }
 
     /// Keeps a state that may come into force, so that nobody has to wait for it then.
@@ -133,11 +118,8 @@ mod tests {
 
     /// Keeps a state as the driver does.
     async fn keep(keeping: &Keeping, state: &Path, desired: &Desired, beside: Beside) {
-        let (written, hears_written) = oneshot::channel();
-        let written = move |result| drop(written.send(result));
-        let synced = keeping.keep(state.to_owned(), "t".to_owned(), desired.clone(), beside, written);
-        hears_written.await.unwrap().unwrap();
-        synced.await.unwrap().unwrap();
+        let kept = keeping.keep(state.to_owned(), "t".to_owned(), desired.clone(), beside);
+        kept.await.unwrap().unwrap();
     }
 
     /// Waits until just these states are kept.

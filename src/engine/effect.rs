@@ -14,8 +14,8 @@ use crate::plan::{Change, Plan};
 use crate::services::Instance;
 use crate::stores::Wanted;
 
-/// Something to be done. All but [`Effect::Begin`], [`Effect::Tell`] and [`Effect::Reply`] are answered with their
-/// ticket.
+/// Something to be done. All but [`Effect::Begin`], [`Effect::Keep`], [`Effect::Tell`] and [`Effect::Reply`] are answered
+/// with their ticket.
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// Begin to read the desired directory: it has been quiet for a while, and is going to be read if it stays so.
@@ -38,11 +38,9 @@ pub enum Effect {
         /// Whether a reading was begun after the last hint.
         begun: bool,
     },
-    /// Keep a desired state, so that it can stay in force. Answered once it is written; it is on disk before any record
-    /// that is appended and synced after that.
+    /// Keep a desired state, so that it can stay in force. It is on disk before any record that is appended and synced
+    /// after that: if it could not be kept, the first of them is not appended either.
     Keep {
-        /// For the answer.
-        ticket: Ticket,
         /// Whose.
         target: String,
         /// What.
@@ -75,7 +73,7 @@ pub enum Effect {
         /// When they are written.
         at: Timestamp,
         /// What.
-        records: Vec<Record>,
+        records: Arc<[Record]>,
         /// Whether they must be on disk before the answer.
         sync: bool,
     },

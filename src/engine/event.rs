@@ -47,8 +47,6 @@ pub enum Input {
 pub enum Answer {
     /// The desired directory was read.
     Desired(Result<DesiredRead, ReadFailure>),
-    /// A desired state was kept on disk.
-    Kept(Result<(), String>),
     /// The store was read.
     Live(Result<Live, StoreError>),
     /// A plan was shown; this is what shall become of it.

@@ -421,8 +421,8 @@ impl Engine {
     }
 
     fn append(&mut self, records: Vec<Record>, sync: bool, activity: Activity, now: Now) -> PendingRecords {
-        let at = now.wall;
-        let pending = PendingRecords { at, records: records.clone() };
+        let (at, records) = (now.wall, Arc::from(records));
+        let pending = PendingRecords { at, records: Arc::clone(&records) };
         self.emit(|ticket| Effect::Append { ticket, at, records, sync }, activity);
         pending
     }
@@ -430,7 +430,7 @@ impl Engine {
     /// Takes records into the ledger once they stand in the journal.
     fn remember(&mut self, pending: &PendingRecords, answer: &Answer) {
         let Answer::Appended(Ok(first)) = answer else { return };
-        for (seq, record) in (*first..).zip(&pending.records) {
+        for (seq, record) in (*first..).zip(&*pending.records) {
             self.ledger.apply(seq, pending.at, record);
             if let Record::Good { target, .. } = record
                 && let Some(target) = self.targets.get_mut(target)
@@ -485,7 +485,7 @@ impl Engine {
 #[derive(Debug)]
 struct PendingRecords {
     at: jiff::Timestamp,
-    records: Vec<Record>,
+    records: Arc<[Record]>,
 }
 
 /// Names one instance of one service.

@@ -210,10 +210,7 @@ impl Hand {
                     self.pass(Duration::from_millis(1));
                     self.answer(ticket, Answer::Desired(self.read.clone()));
                 }
-                Effect::Keep { ticket, desired, .. } => {
-                    self.kept.push(desired);
-                    self.answer(ticket, Answer::Kept(Ok(())));
-                }
+                Effect::Keep { desired, .. } => self.kept.push(desired),
                 Effect::ReadLive { ticket, .. } => {
                     self.reads += 1;
                     let live = Live::new(self.accounts.clone()).unwrap();
@@ -224,7 +221,7 @@ impl Hand {
                 }
                 Effect::Append { ticket, at, records, .. } => {
                     let first = self.lines.len() as u64 + 1;
-                    self.lines.extend(records.into_iter().map(|record| (at, record)));
+                    self.lines.extend(records.iter().map(|record| (at, record.clone())));
                     self.answer(ticket, Answer::Appended(Ok(first)));
                 }
                 Effect::Ready { ticket, .. } => self.answer(ticket, Answer::Ready(Ok(()))),

@@ -25,7 +25,6 @@ pub(super) const REPLANS: u32 = 3;
 #[derive(Debug)]
 pub(super) enum Step {
     Desired,
-    Kept(DesiredRead),
     Live,
     Decide(Box<Turn>),
     Approved(PendingRecords, Box<Turn>),
@@ -76,23 +75,8 @@ impl Engine {
 
     pub(super) fn turn_answered(&mut self, name: String, step: Step, answer: Answer, now: Now) {
         match (step, answer) {
-            (Step::Desired, Answer::Desired(Ok(read))) => self.desired_read(name, read, now),
+            (Step::Desired, Answer::Desired(Ok(read))) => self.desired_read(name, &read, now),
             (Step::Desired, Answer::Desired(Err(failure))) => self.desired_failed(&name, failure, now),
-            (Step::Kept(read), Answer::Kept(Ok(()))) => {
-                if let Some(target) = self.targets.get_mut(&name) {
-                    let record = Record::Good {
-                        target: name.clone(),
-                        digest: read.desired.digest(),
-                        commit: read.commit.clone(),
-                        author: read.author.clone(),
-                    };
-                    let before =
-                        target.unsaid.take().map_or_else(|| target.good.clone(), |unsaid| unsaid.before);
-                    target.unsaid = Some(Unsaid { record, before });
-                }
-                self.accept(name, &read, now);
-            }
-            (Step::Kept(_), Answer::Kept(Err(why))) => self.journal_failed(why, now),
             (Step::Live, Answer::Live(Ok(live))) => self.live_read(&name, Arc::new(live), now),
             (Step::Live, Answer::Live(Err(error))) => self.live_failed(&name, &error, now),
             (Step::Decide(turn), Answer::Decided(decision)) => self.decided(name, turn, decision, now),
@@ -109,7 +93,7 @@ impl Engine {
         }
     }
 
-    fn desired_read(&mut self, name: String, read: DesiredRead, now: Now) {
+    fn desired_read(&mut self, name: String, read: &DesiredRead, now: Now) {
         let Some(target) = self.targets.get_mut(&name) else { return };
         target.moving = None;
         let refused = plan::refuse_listed(&read.desired, &target.passed, &target.policy);
@@ -121,19 +105,23 @@ impl Engine {
         if target.invalid.take().is_some() {
             self.tell(Notice::ValidAgain { target: name.clone() });
         }
-        let known = self.targets.get(&name).and_then(|target| target.good.clone());
-        if known.as_ref() == Some(&read.desired) {
-            self.accept(name, &read, now);
-        } else if self.mode.goal == Goal::Observe {
-            self.tell_accepted(&name, &read);
-            self.accept(name, &read, now);
-        } else {
-            let (target, desired, beside) = (name.clone(), read.desired.clone(), self.beside(&name));
-            self.emit(
-                |ticket| Effect::Keep { ticket, target, desired, beside },
-                Activity::Turn(name, Step::Kept(read)),
-            );
-        }
+        self.accept(name, read, now);
+    }
+
+    /// Has a state kept that comes into force. Whether that succeeds is known with the record that says so.
+    fn keep(&mut self, name: &str, read: &DesiredRead) {
+        let beside = self.beside(name);
+        let Some(target) = self.targets.get_mut(name) else { return };
+        let record = Record::Good {
+            target: name.to_owned(),
+            digest: read.desired.digest(),
+            commit: read.commit.clone(),
+            author: read.author.clone(),
+        };
+        let before = target.unsaid.take().map_or_else(|| target.good.clone(), |unsaid| unsaid.before);
+        target.unsaid = Some(Unsaid { record, before });
+        let (target, desired) = (name.to_owned(), read.desired.clone());
+        self.effects.push_back(Effect::Keep { target, desired, beside });
     }
 
     /// Returns what a new state of a target is kept beside.
@@ -155,8 +143,14 @@ impl Engine {
 
     /// The files are in order: what they say is in force from here on.
     fn accept(&mut self, name: String, read: &DesiredRead, now: Now) {
+        let fresh = self.desired(&name) != Some(&read.desired);
+        if fresh {
+            self.tell_accepted(&name, read);
+            if self.mode.goal != Goal::Observe {
+                self.keep(&name, read);
+            }
+        }
         let Some(target) = self.targets.get_mut(&name) else { return };
-        let fresh = target.good.as_ref().is_none_or(|good| good.digest() != read.desired.digest());
         target.commit.clone_from(&read.commit);
         target.author.clone_from(&read.author);
         if fresh {
@@ -164,9 +158,6 @@ impl Engine {
             // Whoever edited the entries had a look at what failed.
             target.parked.clear();
             target.retries.clear();
-            if self.mode.goal != Goal::Observe {
-                self.tell_accepted(&name, read);
-            }
         }
         self.read_live_if_due(name, fresh, now);
     }

@@ -341,3 +341,19 @@ fn a_disk_that_fills_up_under_a_daemon_stops_every_write_until_there_is_room() {
     assert_eq!(disabled(&world), "u3@x.test");
     assert_eq!(daemon.stop(), Some(143));
 }
+
+#[test]
+fn a_desired_state_that_cannot_be_kept_is_not_acted_on() {
+    let world = world();
+    world.write("state/desired", "in the way of a directory");
+    desire(&world, 20, &[3]);
+    let ran = world.popgate(["apply", "--yes"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("creating the directory `state/desired/default` failed"), "{}", ran.stderr);
+    assert!(!world.read("state/journal-000001").contains(r#""type":"good""#));
+    assert_eq!(disabled(&world), "");
+    std::fs::remove_file(world.path("state/desired")).unwrap();
+    let ran = world.popgate(["apply", "--yes"]).success();
+    assert!(ran.stdout.contains("1 change"), "{}", ran.stdout);
+    assert_eq!(disabled(&world), "u3@x.test");
+}

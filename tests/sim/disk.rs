@@ -1,6 +1,7 @@
 //! The state directory: full for a while, torn by crashes, and it forgets what was not synced.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use popgate::desired::Desired;
@@ -22,8 +23,10 @@ pub(crate) struct Disk {
     /// After a failed fsync nothing more is appended in this process.
     pub(crate) broken: bool,
     kept: BTreeMap<(String, Digest), Desired>,
-    /// What was written and comes to the disk before the next record that is synced.
+    /// What comes to the disk before the next record that is synced.
     under_way: BTreeSet<(String, Digest)>,
+    /// Something could not be kept, which the next record that is synced is going to learn.
+    refused: bool,
 }
 
 impl Disk {
@@ -39,14 +42,6 @@ impl Disk {
         if self.full || self.broken || faults && random.chance(15) {
             random.saw(Seen::AppendFailed);
             return Err("no space left on device".to_owned());
-        }
-        if sync {
-            let under_way = std::mem::take(&mut self.under_way);
-            if faults && !under_way.is_empty() && random.chance(30) {
-                random.saw(Seen::KeptInVain);
-                self.kept.retain(|kept, _| !under_way.contains(kept));
-                return Err("fsync failed".to_owned());
-            }
         }
         let first = self.lines.len() as u64 + 1;
         self.lines.extend(records.iter().map(|record| (at, record.clone())));
@@ -66,20 +61,20 @@ impl Disk {
     /// byte or turned to zeros, and the real reader says what is left of it.
     pub(crate) fn crash(
         &mut self,
-        under_way: Option<(Timestamp, Vec<Record>)>,
+        under_way: Option<(Timestamp, Arc<[Record]>)>,
         random: &mut Random,
     ) -> Result<(), String> {
         let power = random.chance(500);
         let mut safe = if power { self.durable } else { self.lines.len() };
         let under_way = under_way.filter(|_| random.chance(700));
-        let synced = std::mem::take(&mut self.under_way);
-        if power && under_way.is_none() && !synced.is_empty() && random.chance(700) {
+        let keeping = std::mem::take(&mut self.under_way);
+        if under_way.is_none() && !keeping.is_empty() && random.chance(700) {
             random.saw(Seen::LostKept);
-            self.kept.retain(|kept, _| !synced.contains(kept));
+            self.kept.retain(|kept, _| !keeping.contains(kept));
         }
         if let Some((at, records)) = under_way {
             random.saw(Seen::TornAppend);
-            self.lines.extend(records.into_iter().map(|record| (at, record)));
+            self.lines.extend(records.iter().map(|record| (at, record.clone())));
         }
         if self.lines.len() > safe {
             // One line before, so that the chain of checksums is checked at the seam, too.
@@ -113,19 +108,43 @@ impl Disk {
             self.lines.truncate(safe);
         }
         self.durable = self.lines.len();
-        self.broken = false;
+        self.end();
         Ok(())
     }
 
-    pub(crate) fn keep(&mut self, target: &str, desired: &Desired, retain: &[Digest]) -> Result<(), String> {
+    /// The process is over, and with it what it knew.
+    pub(crate) fn end(&mut self) {
+        self.broken = false;
+        self.refused = false;
+        self.under_way.clear();
+    }
+
+    /// Tells whether something that is kept may not be on disk yet.
+    pub(crate) fn is_keeping(&self) -> bool {
+        !self.under_way.is_empty()
+    }
+
+    /// Begins to keep a state.
+    pub(crate) fn keep(&mut self, target: &str, desired: &Desired, retain: &[Digest]) {
         if self.full {
-            return Err("no space left on device".to_owned());
+            self.refused = true;
+            return;
         }
         self.kept.retain(|(of, digest), _| of != target || retain.contains(digest));
         let key = (target.to_owned(), desired.digest());
         if !self.kept.contains_key(&key) {
             self.under_way.insert(key.clone());
             self.kept.insert(key, desired.clone());
+        }
+    }
+
+    /// Waits until whatever is to be kept is on disk.
+    pub(crate) fn have_kept(&mut self, faults: bool, random: &mut Random) -> Result<(), String> {
+        let under_way = std::mem::take(&mut self.under_way);
+        if std::mem::take(&mut self.refused) || faults && !under_way.is_empty() && random.chance(30) {
+            random.saw(Seen::KeptInVain);
+            self.kept.retain(|kept, _| !under_way.contains(kept));
+            return Err("no space left on device".to_owned());
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ mod perform;
 mod trouble;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -219,6 +220,10 @@ impl History {
                 }
                 // Nothing depends on a reading that begins early.
                 Effect::Begin { .. } => self.random.saw(Seen::ReadBegun),
+                Effect::Keep { target, desired, mut beside } => {
+                    beside.retain.push(desired.digest());
+                    self.disk.keep(&target, &desired, &beside.retain);
+                }
                 Effect::Reply { reply, .. } => self.say(|| format!("  replies {reply:?}")),
                 effect => self.begin(effect)?,
             }
@@ -302,7 +307,6 @@ impl History {
         let under_way = self.queue.values().find_map(|event| match event {
             Event::Perform(effect) => Some(match **effect {
                 Effect::ReadDesired { .. } => Seen::CrashReadDesired,
-                Effect::Keep { .. } => Seen::CrashKeep,
                 Effect::ReadLive { .. } => Seen::CrashReadLive,
                 Effect::Append { .. } => Seen::CrashAppend,
                 Effect::Write { .. } => Seen::CrashWrite,
@@ -315,6 +319,9 @@ impl History {
             _ => None,
         });
         self.random.saw(under_way.unwrap_or(Seen::CrashIdle));
+        if self.disk.is_keeping() {
+            self.random.saw(Seen::CrashKeep);
+        }
     }
 
     /// The process is gone; it comes back by itself.
@@ -325,7 +332,7 @@ impl History {
             if let Event::Perform(effect) = event
                 && let Effect::Append { at, records, .. } = &mut **effect
             {
-                append = Some((*at, std::mem::take(records)));
+                append = Some((*at, Arc::clone(records)));
             }
             !matches!(event, Event::Perform(_) | Event::Answer(..) | Event::Crash | Event::Boot)
         });
@@ -334,7 +341,7 @@ impl History {
             let append = append.filter(|_| !lost);
             self.disk.crash(append, &mut self.random).or_else(|what| broken(9, what))?;
         } else {
-            self.disk.broken = false;
+            self.disk.end();
         }
         let shows = self.units[0].shows;
         self.check.crashed(shows);

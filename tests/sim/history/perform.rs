@@ -61,11 +61,6 @@ impl History {
                 let read = self.read_desired(&target);
                 self.answer(ticket, Duration::ZERO, Answer::Desired(read));
             }
-            Effect::Keep { ticket, target, desired, mut beside } => {
-                beside.retain.push(desired.digest());
-                let kept = self.disk.keep(&target, &desired, &beside.retain);
-                self.answer(ticket, Duration::ZERO, Answer::Kept(kept));
-            }
             Effect::ReadLive { ticket, target, .. } => {
                 let live = match self.ahead.remove(&target) {
                     Some(live) => live,
@@ -142,7 +137,11 @@ impl History {
                 };
                 self.answer(ticket, takes, Answer::Ready(ready));
             }
-            Effect::Begin { .. } | Effect::Present { .. } | Effect::Tell(_) | Effect::Reply { .. } => {
+            Effect::Begin { .. }
+            | Effect::Keep { .. }
+            | Effect::Present { .. }
+            | Effect::Tell(_)
+            | Effect::Reply { .. } => {
                 return broken(0, "a daemon asks nobody");
             }
         }
@@ -250,7 +249,9 @@ impl History {
         if self.bug == Some(Bug::LostChunkLine) {
             records.retain(|record| !matches!(record, Record::Chunk { .. }));
         }
-        let appended = self.disk.append(at, &records, sync, self.faults, &mut self.random);
+        let kept = if sync { self.disk.have_kept(self.faults, &mut self.random) } else { Ok(()) };
+        let appended =
+            kept.and_then(|()| self.disk.append(at, &records, sync, self.faults, &mut self.random));
         if appended.is_ok() {
             self.count_proofs(&records);
             let several = self.targets.values().filter(|world| world.replication.is_some());
