@@ -8,6 +8,7 @@
 
 mod connect;
 mod fault;
+mod log;
 mod permissions;
 mod preflight;
 mod read;

@@ -38,6 +38,12 @@ impl Connected {
         Identity::now(table) == Some(self.file)
     }
 
+    /// Opens the same file once more; not if the path leads to another one by now.
+    pub(super) fn once_more(&self, table: &Table) -> Result<Self, StoreError> {
+        let other = with_flags(table, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        if other.file == self.file { Ok(other) } else { Err(replaced(table)) }
+    }
+
     /// Returns the file that was opened.
     pub(super) fn file(&self) -> Identity {
         self.file

@@ -4,6 +4,7 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{CachedStatement, Connection, Result, ToSql, Transaction, TransactionBehavior};
 
 use super::connect::{self, Connected, Identity};
+use super::log::{self, Mover};
 use super::shape::{self, Shape};
 use super::{CHUNK, fault, read};
 use crate::model::{Fault, Outcome, State};
@@ -16,6 +17,10 @@ use crate::stores::sql::{SqlValue, Table, wire};
 /// chunk that is spread over the table, and each time costs two syncs. 64 MiB at the usual size of a page.
 const LOG: u32 = 16 << 10;
 
+/// How much of the file is kept while it is written, in KiB, negative as `SQLite` wants it: as much as a chunk changes
+/// that is spread over the table. What does not fit is written to the log before the commit, and read again.
+const CACHE: i32 = -(16 << 10);
+
 /// The side of a store that writes.
 #[derive(Debug, Default)]
 pub(super) struct Writing {
@@ -23,6 +28,8 @@ pub(super) struct Writing {
     is_large: bool,
     /// The connection of the batch under way.
     connected: Option<Connected>,
+    /// Moves the log of that batch.
+    mover: Mover,
     /// The file that was written last.
     last: Option<Identity>,
 }
@@ -43,6 +50,9 @@ impl Writing {
             self.close();
         } else {
             self.is_large = true;
+            if let Some(connected) = &self.connected {
+                self.mover.begin(connected, table);
+            }
         }
         written.unwrap_or_else(|error| {
             let help = error.help.as_deref().unwrap_or_default();
@@ -72,11 +82,9 @@ impl Writing {
     /// Closes the connection. The last one to close a database in WAL mode moves its log into the file; where the mail
     /// server has it open too, a long log is moved before, as its own commits would have done.
     pub(super) fn close(&mut self) {
+        drop(self.mover.end());
         if let Some(connected) = self.connected.take().filter(|_| self.is_large) {
-            let moved = connected.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-            if let Err(error) = moved {
-                tracing::debug!("the log stays beside the file: {error}");
-            }
+            log::move_log(&connected.connection);
         }
         self.is_large = false;
     }
@@ -105,7 +113,9 @@ fn open(table: &Table) -> Result<Connected, StoreError> {
     table.check()?;
     let connected = connect::writing(table)?;
     let sized = connected.connection.pragma_update_and_check(None, "wal_autocheckpoint", LOG, |_| Ok(()));
-    sized.map_err(|error| fault::explain(table, "opening", &error))?;
+    sized
+        .and_then(|()| connected.connection.pragma_update(None, "cache_size", CACHE))
+        .map_err(|error| fault::explain(table, "opening", &error))?;
     if table.create {
         make_durable(&connected.connection).map_err(|error| fault::explain(table, "preparing", &error))?;
     }
@@ -430,10 +440,10 @@ mod tests {
         let number = |pragma| other.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0)).unwrap();
         let pages = || u64::from(number("page_count") * number("page_size"));
         assert_eq!(pages(), table.path.metadata().unwrap().len());
-        let chunk: Vec<Change> = (1..=CHUNK).map(create).collect();
-        writing.chunk(&table, &chunk);
-        assert!(table.path.metadata().unwrap().len() < pages(), "not yet");
-        writing.chunk(&table, &[create(CHUNK + 1)]);
+        let changes: Vec<Change> = (1..2 * CHUNK).map(create).collect();
+        for chunk in changes.chunks(CHUNK) {
+            writing.chunk(&table, chunk);
+        }
         assert_eq!(pages(), table.path.metadata().unwrap().len());
     }
 
