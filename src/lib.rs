@@ -10,12 +10,12 @@
 //! * [`report`]: plans and diagnostics in every form that people, programs and CI read. Pure.
 //! * [`source`]: one consistent read of a directory, and watching it.
 //! * [`psrp`], [`tls`]: PowerShell remoting: a pure protocol and a client around it; whom to trust.
+//! * [`elsewhere`]: threads that begin on another processor.
 //! * [`stores`], [`services`]: live mail systems: who has POP3, and what must learn of a change.
 //! * [`daemon`]: the driver that turns effects into tasks and their results into inputs.
 //! * [`web`]: the control socket of a running daemon, and its client.
 //! * [`settings`], [`secret`], [`replace`]: settings as written to settings validated; secrets; whole-file
 //!   replacement.
-//! * [`web`]: the control socket of a running daemon.
 //! * [`cli`]: one file per command, the only part that prints and that knows exit codes.
 //!
 //! Direction: `model` ← pure modules ← `engine` ← `daemon` ← `cli`. A test reads the sources of the pure
@@ -25,6 +25,7 @@ pub mod cli;
 pub mod daemon;
 pub mod desired;
 pub mod diagnostic;
+pub mod elsewhere;
 pub mod engine;
 pub mod journal;
 pub mod model;

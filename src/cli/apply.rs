@@ -14,6 +14,7 @@ use super::session::{Opened, Session, located_refusals, services};
 use super::{Failure, approve, handover, known, plan};
 use crate::daemon::{self, Begun, Driven, Hooks, World, crash, drive};
 use crate::diagnostic;
+use crate::elsewhere;
 use crate::engine::effect::Notice;
 use crate::engine::event::{Decision, DesiredRead};
 use crate::engine::status::TargetStatus;
@@ -161,7 +162,7 @@ pub(super) async fn drive_once(
         session.clock.now(),
     )
     .with_services(session.services())
-    .planning_with(daemon::both);
+    .planning_with(elsewhere::both);
     let journal = Some(Arc::new(Mutex::new(held.journal)));
     let world = World { begun: held.begun, ..world(session, targets, journal, writes) };
     drive(engine, world, session.clock, hooks).await.map_err(|error| Failure::operational(error.to_string()))

@@ -11,6 +11,7 @@ use super::session::{Opened, Session};
 use crate::daemon::{self, Begun, world::located};
 use crate::desired::{self, Desired};
 use crate::diagnostic;
+use crate::elsewhere;
 use crate::engine::event::DesiredRead;
 use crate::journal::fold::Ledger;
 use crate::model::{AccountId, AccountRef, Live, Now};
@@ -132,7 +133,8 @@ impl Known {
 
     /// Plans as the daemon would, but without writing anything down.
     pub(super) fn plan(&self, desired: &Desired, now: Now) -> Plan {
-        let mut plan = plan::plan_with(&daemon::both, desired, &self.live, &self.memory, &self.policy, now);
+        let mut plan =
+            plan::plan_with(&elsewhere::both, desired, &self.live, &self.memory, &self.policy, now);
         // As old as it is at the moment that the plan is made for.
         plan.context.snapshot = self.snapshot.map(|taken| {
             let age = now.wall.duration_since(taken.at).max(SignedDuration::ZERO);

@@ -15,7 +15,8 @@ use super::reload;
 use super::session::{Opened, Session};
 use crate::daemon::notify::Notifier;
 use crate::daemon::snapshot::Schedule;
-use crate::daemon::{self, Hooks, drive};
+use crate::daemon::{Hooks, drive};
+use crate::elsewhere;
 use crate::engine::effect::Notice;
 use crate::engine::event::Decision;
 use crate::engine::status::{Status, UNKNOWN};
@@ -109,7 +110,7 @@ async fn rounds(
         let mode = mode(session, Goal::Run, false, None, None);
         let starts = starts(session, &targets, &ledger, true);
         let engine = Engine::new(mode, ledger.clone(), starts, session.clock.now());
-        let engine = engine.with_services(session.services()).planning_with(daemon::both);
+        let engine = engine.with_services(session.services()).planning_with(elsewhere::both);
         for service in engine.status(session.clock.now()).services.iter().filter(|service| service.unknown) {
             tracing::error!("A restart of {} is owed, and nobody will do it: {UNKNOWN}.", service.name);
         }

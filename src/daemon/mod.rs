@@ -4,7 +4,6 @@
 mod ahead;
 mod answering;
 mod begin;
-mod both;
 pub mod clock;
 pub mod crash;
 mod driver;
@@ -18,7 +17,6 @@ mod supervisor;
 pub mod world;
 
 pub use ahead::{Begun, Reading, begin};
-pub use both::both;
 pub use clock::Clock;
 pub use driver::{Driven, Fatal, Hooks, drive};
 pub use parse::Parsing;

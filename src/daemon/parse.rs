@@ -11,6 +11,7 @@ use begun::Place;
 
 use crate::desired::{self, Desired, Parsed, SourceFile};
 use crate::diagnostic::Diagnostic;
+use crate::elsewhere;
 use crate::model::Digest;
 use crate::source::{Commit, Read, Seen};
 
@@ -134,7 +135,7 @@ fn at_once(files: Vec<SourceFile>) -> Vec<Parsed> {
     let next = || rest.lock().unwrap_or_else(PoisonError::into_inner).next();
     let work = || std::iter::from_fn(next).map(one).collect::<Vec<_>>();
     thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let others: Vec<_> = (1..threads).map(|_| elsewhere::begin(scope, work)).collect();
         let mut parsed = work();
         for other in others {
             match other.join() {

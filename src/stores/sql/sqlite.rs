@@ -20,9 +20,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use super::Table;
+use crate::elsewhere;
 use crate::model::{Fault, Finding, Live, Outcome};
 use crate::plan::Change;
 use crate::stores::{Reader, StoreError, Writer};
@@ -61,16 +63,18 @@ impl Reader for SqliteStore {
     async fn read(&self) -> Result<Live, StoreError> {
         let table = Arc::clone(&self.table);
         let writing = Arc::clone(&self.writing);
-        let live = spawn_blocking(move || {
+        let (answer, live) = oneshot::channel();
+        elsewhere::spawn(move || {
             // Whoever reads begins a new turn, so the last batch is over; unless a chunk is being written just now.
             if let Ok(mut writing) = writing.try_lock() {
                 writing.close();
             }
-            read::live(&table)
+            // Whoever asked may be gone.
+            drop(answer.send(read::live(&table)));
         });
-        live.await.unwrap_or_else(|stopped| {
+        live.await.unwrap_or_else(|_| {
             Err(StoreError {
-                what: format!("reading {} stopped: {stopped}", self.name()),
+                what: format!("reading {} stopped", self.name()),
                 fault: Fault::TRANSIENT,
                 help: None,
             })

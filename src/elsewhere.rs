@@ -1,0 +1,152 @@
+//! Threads that begin on another processor than that of whoever begins them.
+//!
+//! The kernel leaves a new thread where its maker runs, unless it knows another processor to be idle; and of one of a
+//! virtual machine that is halted it does not know that (`vcpu_is_preempted` in its scheduler). Then two threads that
+//! have something to do take turns on one processor, for as long as three milliseconds, and the other one sleeps. So a new
+//! thread waits at a gate, is sent to the other processors while it waits, and may go wherever it likes once it runs there.
+
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, Scope, ScopedJoinHandle, Thread};
+
+use rustix::thread::{CpuSet, Pid, gettid, sched_getaffinity, sched_getcpu, sched_setaffinity};
+
+/// Begins some work on a thread of its own. Where the system has no thread to give, the work is dropped.
+pub fn spawn(work: impl FnOnce() + Send + 'static) {
+    let gate = Arc::<Gate>::default();
+    if let Ok(new) = thread::Builder::new().spawn(behind(Arc::clone(&gate), work)) {
+        gate.open(new.thread());
+    }
+}
+
+/// Begins some work on a thread of its own that ends in a scope.
+pub fn begin<'scope, R: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> R + Send + 'scope,
+) -> ScopedJoinHandle<'scope, R> {
+    let gate = Arc::<Gate>::default();
+    let new = scope.spawn(behind(Arc::clone(&gate), work));
+    gate.open(new.thread());
+    new
+}
+
+/// Does two pieces of work at once, the second one elsewhere.
+pub fn both(one: &mut (dyn FnMut() + Send), other: &mut (dyn FnMut() + Send)) {
+    thread::scope(|scope| {
+        begin(scope, other);
+        one();
+    });
+}
+
+/// Puts a gate before some work.
+fn behind<R>(gate: Arc<Gate>, work: impl FnOnce() -> R) -> impl FnOnce() -> R {
+    move || {
+        gate.pass();
+        work()
+    }
+}
+
+/// Where a new thread waits for its maker.
+#[derive(Debug, Default)]
+struct Gate {
+    /// The number of the thread that waits; 0 until it does.
+    waits: AtomicI32,
+    is_open: AtomicBool,
+    /// The processors that the thread may use afterwards.
+    allowed: OnceLock<CpuSet>,
+}
+
+impl Gate {
+    /// How often the new thread is given a chance to arrive. Once is enough where it begins on the maker's processor.
+    const CHANCES: u32 = 50;
+
+    /// Waits until the gate is open. The first thing that the new thread does.
+    fn pass(&self) {
+        self.waits.store(gettid().as_raw_nonzero().get(), Ordering::Release);
+        while !self.is_open.load(Ordering::Acquire) {
+            thread::park();
+        }
+        if let Some(allowed) = self.allowed.get() {
+            // A thread that stays on fewer processors is only slower.
+            sched_setaffinity(None, allowed).ok();
+        }
+    }
+
+    /// Sends the new thread away from the processor of the caller, if there is another one, and opens the gate. What
+    /// cannot be done is left to the kernel.
+    fn open(&self, new: &Thread) {
+        if let Ok(allowed) = sched_getaffinity(None)
+            && allowed.count() > 1
+            && let Some(waits) = self.arrived()
+        {
+            let mut others = allowed;
+            others.unset(sched_getcpu());
+            if sched_setaffinity(Some(waits), &others).is_ok() {
+                self.allowed.get_or_init(|| allowed);
+            }
+        }
+        self.is_open.store(true, Ordering::Release);
+        new.unpark();
+    }
+
+    /// Returns the thread at the gate. One that does not come runs on another processor already.
+    fn arrived(&self) -> Option<Pid> {
+        (0..Self::CHANCES).find_map(|_| {
+            let waits = Pid::from_raw(self.waits.load(Ordering::Acquire));
+            if waits.is_none() {
+                thread::yield_now();
+            }
+            waits
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Where a new thread begins, and where it may go.
+    fn there() -> (usize, CpuSet) {
+        thread::scope(|scope| {
+            begin(scope, || (sched_getcpu(), sched_getaffinity(None).unwrap())).join().unwrap()
+        })
+    }
+
+    #[test]
+    fn a_new_thread_begins_on_another_processor_and_may_then_use_all() {
+        let allowed = sched_getaffinity(None).unwrap();
+        // Whoever asks may be moved between two looks, so many are asked.
+        let apart = (0..100).filter(|_| {
+            let here = sched_getcpu();
+            let (there, may) = there();
+            assert_eq!(may, allowed);
+            here != there
+        });
+        let apart = apart.count();
+        assert!(apart > 60 || allowed.count() < 2, "{apart} of 100");
+    }
+
+    #[test]
+    fn with_one_processor_both_pieces_of_work_are_done_all_the_same() {
+        let alone = || {
+            let mut one = CpuSet::new();
+            one.set(sched_getcpu());
+            sched_setaffinity(None, &one).unwrap();
+            assert_eq!(there().1, one);
+            let (mut done, mut other) = (false, false);
+            both(&mut || done = true, &mut || other = true);
+            done && other
+        };
+        assert!(thread::spawn(alone).join().unwrap());
+    }
+
+    #[test]
+    fn work_that_was_begun_goes_on_by_itself() {
+        let (done, heard) = mpsc::channel();
+        spawn(move || done.send("done").unwrap());
+        assert_eq!(heard.recv_timeout(Duration::from_secs(10)), Ok("done"));
+    }
+}
