@@ -61,7 +61,9 @@ pub(super) enum LogFormat {
     Json,
 }
 
+// The arguments of a command are put together only when it is the one that was asked for.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum Command {
     /// Check desired state and settings, offline.
     Validate(Validate),
@@ -153,7 +155,7 @@ impl From<Format> for ReportFormat {
     }
 }
 
-/// Which reports are wanted.
+// Which reports are wanted. This is no documentation, which would be the help of each command that has them.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Output {
     /// Form of the report on standard output.
@@ -450,4 +452,24 @@ pub(super) struct Version {
     /// Form of the result.
     #[arg(long, default_value = "text")]
     pub(super) format: Format,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn what_a_command_says_of_itself_is_what_the_list_of_commands_says() {
+        let abouts = |command: &clap::Command| -> Vec<_> {
+            command.get_subcommands().map(|one| one.get_about().map(ToString::to_string)).collect()
+        };
+        let mut command = Cli::command();
+        let listed = abouts(&command);
+        command.build();
+        // Help and its like are added by `build`.
+        assert_eq!(abouts(&command)[..listed.len()], listed);
+        command.debug_assert();
+    }
 }
