@@ -12,7 +12,7 @@ use crate::stores::sql::Table;
 
 /// Moves logs, on a thread and a connection of its own.
 #[derive(Debug, Default)]
-pub(super) struct Mover(Option<JoinHandle<Option<Connected>>>);
+pub(super) struct Mover(Option<JoinHandle<Connected>>);
 
 impl Mover {
     /// Begins to move what is in the log now, unless it is still at it. Nothing depends on it.
@@ -21,16 +21,18 @@ impl Mover {
         if is_busy || !has_log(&writer.connection).unwrap_or_default() {
             return;
         }
-        let Some(connected) = self.end().or_else(|| writer.once_more(table).ok()) else { return };
-        self.0 = Some(thread::spawn(move || {
+        let before = self.end().filter(|before| before.file() == writer.file());
+        let Some(connected) = before.or_else(|| writer.once_more(table).ok()) else { return };
+        let moving = thread::Builder::new().spawn(move || {
             move_log(&connected.connection);
-            Some(connected)
-        }));
+            connected
+        });
+        self.0 = moving.ok();
     }
 
     /// Waits until nothing is moved any more.
     pub(super) fn end(&mut self) -> Option<Connected> {
-        self.0.take()?.join().ok().flatten()
+        self.0.take()?.join().ok()
     }
 }
 
