@@ -20,7 +20,7 @@ pub fn spawn(work: impl FnOnce() + Send + 'static) {
 }
 
 /// Begins some work on a thread of its own that ends in a scope.
-pub fn begin<'scope, R: Send + 'scope>(
+fn begin<'scope, R: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     work: impl FnOnce() -> R + Send + 'scope,
 ) -> ScopedJoinHandle<'scope, R> {

@@ -11,7 +11,6 @@ use begun::Place;
 
 use crate::desired::{self, Desired, Parsed, SourceFile};
 use crate::diagnostic::Diagnostic;
-use crate::elsewhere;
 use crate::model::Digest;
 use crate::source::{Commit, Read, Seen};
 
@@ -134,8 +133,9 @@ fn at_once(files: Vec<SourceFile>) -> Vec<Parsed> {
     let rest = Mutex::new(files.into_iter());
     let next = || rest.lock().unwrap_or_else(PoisonError::into_inner).next();
     let work = || std::iter::from_fn(next).map(one).collect::<Vec<_>>();
+    // Wherever the kernel wants them: whoever reads the store meanwhile is not to be disturbed.
     thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| elsewhere::begin(scope, work)).collect();
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let mut parsed = work();
         for other in others {
             match other.join() {

@@ -112,7 +112,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "desired",
             "diagnostic",
-            "elsewhere",
             "engine",
             "journal",
             "model",
