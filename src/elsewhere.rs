@@ -72,9 +72,16 @@ impl Gate {
         }
     }
 
-    /// Sends the new thread away from the processor of the caller, if there is another one, and opens the gate. What
-    /// cannot be done is left to the kernel.
+    /// Sends the new thread away, and opens the gate.
     fn open(&self, new: &Thread) {
+        self.send_away();
+        self.is_open.store(true, Ordering::Release);
+        new.unpark();
+    }
+
+    /// Sends the new thread away from the processor of the caller, if there is another one. What cannot be done is left to
+    /// the kernel.
+    fn send_away(&self) {
         if let Ok(allowed) = sched_getaffinity(None)
             && allowed.count() > 1
             && let Some(waits) = self.arrived()
@@ -85,8 +92,6 @@ impl Gate {
                 self.allowed.get_or_init(|| allowed);
             }
         }
-        self.is_open.store(true, Ordering::Release);
-        new.unpark();
     }
 
     /// Returns the thread at the gate. One that does not come runs on another processor already.
@@ -108,25 +113,20 @@ mod tests {
 
     use super::*;
 
-    /// Where a new thread begins, and where it may go.
-    fn there() -> (usize, CpuSet) {
-        thread::scope(|scope| {
-            begin(scope, || (sched_getcpu(), sched_getaffinity(None).unwrap())).join().unwrap()
-        })
-    }
-
     #[test]
-    fn a_new_thread_begins_on_another_processor_and_may_then_use_all() {
+    fn a_new_thread_is_sent_to_another_processor_and_may_then_use_all() {
         let allowed = sched_getaffinity(None).unwrap();
-        // Whoever asks may be moved between two looks, so many are asked.
-        let apart = (0..100).filter(|_| {
-            let here = sched_getcpu();
-            let (there, may) = there();
-            assert_eq!(may, allowed);
-            here != there
-        });
-        let apart = apart.count();
-        assert!(apart > 60 || allowed.count() < 2, "{apart} of 100");
+        let gate = Arc::<Gate>::default();
+        let new = thread::spawn(behind(Arc::clone(&gate), || sched_getaffinity(None).unwrap()));
+        while gate.waits.load(Ordering::Acquire) == 0 {
+            thread::yield_now();
+        }
+        gate.send_away();
+        let others = sched_getaffinity(gate.arrived()).unwrap();
+        let one = u32::from(allowed.count() > 1);
+        assert_eq!(others.count(), allowed.count() - one, "all but one");
+        gate.open(new.thread());
+        assert_eq!(new.join().unwrap(), allowed);
     }
 
     #[test]
@@ -135,10 +135,9 @@ mod tests {
             let mut one = CpuSet::new();
             one.set(sched_getcpu());
             sched_setaffinity(None, &one).unwrap();
-            assert_eq!(there().1, one);
-            let (mut done, mut other) = (false, false);
-            both(&mut || done = true, &mut || other = true);
-            done && other
+            let (mut done, mut there) = (false, CpuSet::new());
+            both(&mut || done = true, &mut || there = sched_getaffinity(None).unwrap());
+            done && there == one
         };
         assert!(thread::spawn(alone).join().unwrap());
     }
