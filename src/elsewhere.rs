@@ -8,7 +8,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread::{self, Scope, ScopedJoinHandle, Thread};
+use std::thread::{self, Thread};
 
 use rustix::thread::{CpuSet, Pid, gettid, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
@@ -20,21 +20,12 @@ pub fn spawn(work: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Begins some work on a thread of its own that ends in a scope.
-fn begin<'scope, R: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    work: impl FnOnce() -> R + Send + 'scope,
-) -> ScopedJoinHandle<'scope, R> {
-    let gate = Arc::<Gate>::default();
-    let new = scope.spawn(behind(Arc::clone(&gate), work));
-    gate.open(new.thread());
-    new
-}
-
 /// Does two pieces of work at once, the second one elsewhere.
 pub fn both(one: &mut (dyn FnMut() + Send), other: &mut (dyn FnMut() + Send)) {
+    let gate = Arc::<Gate>::default();
     thread::scope(|scope| {
-        begin(scope, other);
+        let new = scope.spawn(behind(Arc::clone(&gate), other));
+        gate.open(new.thread());
         one();
     });
 }

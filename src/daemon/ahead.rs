@@ -13,9 +13,9 @@ use super::answering::first_step;
 use crate::model::{Fault, Live};
 use crate::stores::{Reader, StoreError};
 
-/// Begins to read a store. What it does first is done at once, and not when some other thread comes to it: a thread that
-/// is begun by another one, which then sleeps, may find itself waiting for the processor of whoever asked, who goes on to
-/// read files, with the other processor idle.
+/// Begins to read a store. What it does first is done at once, and not when some thread of the runtime comes to it: a
+/// thread that reads is sent away from the processor of whoever begins it, which has to be the one who goes on to read
+/// files.
 pub fn begin(reader: Arc<dyn Reader>) -> Reading {
     AbortOnDropHandle::new(match first_step(async move { reader.read().await }) {
         Ok(read) => tokio::spawn(std::future::ready(read)),

@@ -17,10 +17,6 @@ use crate::stores::sql::{SqlValue, Table, wire};
 /// chunk that is spread over the table, and each time costs two syncs. 64 MiB at the usual size of a page.
 const LOG: u32 = 16 << 10;
 
-/// How much of the file is kept while it is written, in KiB, negative as `SQLite` wants it: as much as a chunk changes
-/// that is spread over the table. What does not fit is written to the log before the commit, and read again.
-const CACHE: i32 = -(16 << 10);
-
 /// The side of a store that writes.
 #[derive(Debug, Default)]
 pub(super) struct Writing {
@@ -113,9 +109,7 @@ fn open(table: &Table) -> Result<Connected, StoreError> {
     table.check()?;
     let connected = connect::writing(table)?;
     let sized = connected.connection.pragma_update_and_check(None, "wal_autocheckpoint", LOG, |_| Ok(()));
-    sized
-        .and_then(|()| connected.connection.pragma_update(None, "cache_size", CACHE))
-        .map_err(|error| fault::explain(table, "opening", &error))?;
+    sized.map_err(|error| fault::explain(table, "opening", &error))?;
     if table.create {
         make_durable(&connected.connection).map_err(|error| fault::explain(table, "preparing", &error))?;
     }
@@ -414,6 +408,7 @@ mod tests {
         let chunk: Vec<Change> = (1..=CHUNK).map(create).collect();
         writing.chunk(&table, &chunk);
         assert!(writing.connected.is_some());
+        assert!(writing.mover.end().is_some(), "its log is being moved meanwhile");
         writing.chunk(&table, &chunk[..1]);
         assert!(writing.connected.is_none());
     }
