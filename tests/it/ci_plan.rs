@@ -6,8 +6,7 @@ use crate::daemon::{SOON, desire, disabled, settings, sqlite, users};
 use crate::git_source::git;
 use crate::world::{World, wait_until};
 
-/// Ten minutes later than [`EXPORTED`].
-/// Half a minute more than ten after the export: both clocks go on, and either process may be the slower one.
+/// Ten minutes later than [`EXPORTED`], and some seconds: the clock of each process goes on, and either may be slower.
 const NOW: &str = "2026-05-04T12:10:30Z";
 const EXPORTED: &str = "2026-05-04T12:00:00Z";
 
