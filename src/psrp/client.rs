@@ -229,7 +229,7 @@ struct Shell {
     /// The command of a pipeline that has ended and was not let go of yet.
     ended: Option<String>,
     /// Why nothing more can be run in it.
-    broken: Option<String>,
+    broken: Option<Error>,
     requests: u64,
     /// The process waits for it to go.
     _open: TaskTrackerToken,
@@ -311,14 +311,14 @@ impl Shell {
             if let Err(error) = self.ask(&done, self.endpoint.patience.answer).await
                 && !error.in_vain
             {
-                self.broken = Some(error.what.clone());
+                self.broken = Some(error.clone());
                 return Ending::Refused(error);
             }
         }
         let wished = Uuid::new_v4();
         let mut command = wsman::upper(wished);
         // Whoever drops this future leaves a pipeline behind; only the end of it makes the session usable again.
-        self.broken = Some("a pipeline was left in the middle".to_owned());
+        self.broken = Some(Error::new(Kind::SessionLost, "a pipeline was left in the middle", AGAIN));
         let ending = self.converse(wished, &mut command, pipeline, heard, each).await;
         match &ending {
             Ending::Completed | Ending::Failed(_) | Ending::Stopped => {
@@ -326,15 +326,16 @@ impl Shell {
                 self.ended = Some(command);
             }
             Ending::Refused(error) if error.kind != Kind::SessionLost => self.broken = None,
-            Ending::Refused(error) | Ending::Lost(error) => self.broken = Some(error.what.clone()),
+            Ending::Refused(error) | Ending::Lost(error) => self.broken = Some(error.clone()),
         }
         ending
     }
 
     fn unusable(&self, pipeline: &Pipeline) -> Option<Error> {
         if let Some(why) = &self.broken {
-            let what = format!("the session is broken: {why}");
-            return Some(Error::new(Kind::SessionLost, what, "").in_vain());
+            // Whoever got over the first failure still needs to hear what to do about it.
+            let why = why.clone();
+            return Some(Error { what: format!("the session is broken: {why}"), ..why }.in_vain());
         }
         // To Exchange, nothing as an identity means every object.
         let nil = pipeline.input.iter().any(|value| matches!(value, Value::Nil));

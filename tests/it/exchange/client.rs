@@ -252,6 +252,7 @@ async fn answers_that_break_off_are_compressed_or_strange_are_errors_of_their_ow
         ),
         (json!({"kind": "lost_shell", "after": 2}), |kind| *kind == Kind::SessionLost, "2150858843"),
     ];
+    let mut broken = 0;
     for (fault, fits, words) in cases {
         let mut session = client(endpoint(&double)).open().await.unwrap();
         double.fault(&fault);
@@ -267,11 +268,20 @@ async fn answers_that_break_off_are_compressed_or_strange_are_errors_of_their_ow
         }
         let error = last.unwrap_or_else(|| panic!("{fault}: nothing happened"));
         assert!(fits(&error.kind) && error.what.contains(words), "{fault}: {error:?}");
+        if !session.is_open() {
+            let (_, answer) = session.collect(&read_all()).await;
+            let Ending::Refused(after) = answer.ending else { panic!("{fault}: {:?}", answer.ending) };
+            assert!(after.what.contains("the session is broken") && after.in_vain, "{fault}: {after:?}");
+            assert!(after.what.contains(&error.what), "{fault}: {after:?}");
+            assert_eq!((after.kind, after.help), (error.kind, error.help), "{fault}");
+            broken += 1;
+        }
         drop(session);
         // Its goodbye would use up the next fault.
         popgate::psrp::farewell(Duration::from_secs(5)).await;
         double.control("/server", &json!({"of": "EX01", "down": false}));
     }
+    assert!(broken > 0, "no session was broken");
 }
 
 #[tokio::test]
