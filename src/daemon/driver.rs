@@ -15,17 +15,18 @@ use super::fetch::Fetching;
 use super::keep::{Heard, Keeping};
 use super::signals::{Asked, Signals};
 use super::snapshot::Snapshots;
+use super::staged::{self, Staged};
 use super::supervisor::Supervisor;
-use super::world::{Reuse, Store, World, desired_at_hand, read_desired, read_live};
+use super::world::{Reuse, World, desired_at_hand, read_desired, read_live};
 use crate::engine::Engine;
-use crate::engine::effect::{Effect, Notice};
+use crate::engine::effect::{Chunk, Effect, Notice};
 use crate::engine::event::{Answer, Command, Decision, Input, ReadFailure, RestartFailure, Ticket};
 use crate::journal::entry::Record;
-use crate::model::{Fault, Outcome};
 use crate::plan::Plan;
 use crate::report;
 use crate::source::Source;
 use crate::source::watch::Watch;
+use crate::stores::Permit;
 use crate::web::{Request, Snapshot};
 
 /// How many bytes a segment of the journal may have before a new one is begun.
@@ -95,6 +96,7 @@ pub async fn drive(
         replies: BTreeMap::new(),
         keeping: Keeping::default(),
         kept: Vec::new(),
+        staged: None,
         tickets: 0,
         broken: Arc::default(),
         started: clock.now().wall,
@@ -193,6 +195,8 @@ struct Driver {
     keeping: Keeping,
     /// Hear when the desired states that were to be kept since the last synced record are on disk.
     kept: Vec<Heard>,
+    /// The chunk whose intents are on their way to the disk, or just there.
+    staged: Option<Staged>,
     tickets: Ticket,
     broken: Arc<OnceLock<String>>,
     started: jiff::Timestamp,
@@ -332,23 +336,16 @@ impl Driver {
                     }),
                 }
             }
-            Effect::Append { ticket, at, records, sync } => self.append(ticket, at, records, sync),
-            Effect::Write { ticket, target, chunk } => {
-                self.ahead.forget(&target);
-                let writer = match self.world.targets.get(&target).map(|io| io.store.clone()) {
-                    Some(Store::Write(writer)) => writer,
-                    // There is no way to write through a reader; nothing was sent.
-                    Some(Store::Read(_)) | None => {
-                        let outcomes = vec![Outcome::NotApplied(Fault::Denied); chunk.len()];
-                        return self.answering.with(ticket, async move { Answer::Written(outcomes) });
-                    }
-                };
-                self.answering.with(ticket, async move {
-                    crash::point("before write");
-                    let outcomes = writer.write(&chunk).await;
-                    crash::point("after write");
-                    Answer::Written(outcomes)
-                });
+            Effect::Append { ticket, at, records, sync, then } => {
+                let permit = then.map(|chunk| self.stage(chunk));
+                self.append(ticket, at, records, sync, permit);
+            }
+            Effect::Write { ticket, chunk } => {
+                if self.staged.is_none() {
+                    staged::go_on(Some(self.stage(chunk)));
+                }
+                let Some(staged) = self.staged.take() else { return };
+                self.answering.with(ticket, async move { Answer::Written(staged.await) });
             }
             Effect::Observe { ticket, service, instance } => {
                 let Some(service) = self.service(&service) else { return };
@@ -419,7 +416,24 @@ impl Driver {
         self.world.services.get(key).cloned()
     }
 
-    fn append(&mut self, ticket: Ticket, at: jiff::Timestamp, records: Arc<[Record]>, sync: bool) {
+    /// Has a writer get ready for a chunk. What was ready before did not come to anything.
+    fn stage(&mut self, chunk: Chunk) -> Permit {
+        self.ahead.forget(&chunk.target);
+        let store = self.world.targets.get(&chunk.target).map(|io| &io.store);
+        let (permit, staged) = staged::stage(store, chunk);
+        self.staged = Some(staged);
+        permit
+    }
+
+    /// Appends, and gives the permit when everything is on disk.
+    fn append(
+        &mut self,
+        ticket: Ticket,
+        at: jiff::Timestamp,
+        records: Arc<[Record]>,
+        sync: bool,
+        permit: Option<Permit>,
+    ) {
         let Some(journal) = self.world.journal.clone() else {
             let refused = Answer::Appended(Err("this process has no journal".to_owned()));
             return self.answering.with(ticket, async move { refused });
@@ -440,6 +454,7 @@ impl Driver {
             crash::append("before", &records);
             let appended = journal.append(at, &records, sync).map(|(first, _)| first);
             crash::append("after", &records);
+            staged::go_on(permit.filter(|_| appended.is_ok()));
             Answer::Appended(appended.map_err(|error| {
                 let why = error.to_string();
                 if journal.is_broken() {

@@ -13,6 +13,7 @@ pub mod notify;
 mod parse;
 mod signals;
 pub mod snapshot;
+mod staged;
 mod supervisor;
 pub mod world;
 

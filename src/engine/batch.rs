@@ -1,8 +1,9 @@
 //! A batch: intents on disk, chunk by chunk to the store, outcomes to the journal, and the debt that follows.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::effect::{Effect, Notice};
+use super::effect::{Chunk, Effect, Notice};
 use super::event::Answer;
 use super::retry::{Backoff, LONGEST};
 use super::turn::{REPLANS, names};
@@ -16,14 +17,14 @@ use crate::services::{Observed, ServiceError};
 #[derive(Debug)]
 pub(super) struct Batch {
     target: String,
-    plan: std::sync::Arc<Plan>,
+    plan: Arc<Plan>,
     number: u64,
     service: String,
     /// What is still to be sent, in order; disabling first.
     rest: std::collections::VecDeque<Planned>,
     of: usize,
     /// The chunk in flight.
-    chunk: Vec<Change>,
+    chunk: Chunk,
     outcomes: Vec<(Change, Outcome)>,
     /// Records that go out with the first chunk.
     first: Vec<Record>,
@@ -63,7 +64,7 @@ impl Engine {
     pub(super) fn begin_batch(
         &mut self,
         name: &str,
-        plan: &std::sync::Arc<Plan>,
+        plan: &Arc<Plan>,
         admitted: Vec<Planned>,
         first: Vec<Record>,
         now: Now,
@@ -76,14 +77,15 @@ impl Engine {
             return;
         }
         let service = plan_service(self, name);
+        let chunk = Chunk { target: name.to_owned(), changes: Arc::default() };
         let batch = Batch {
             target: name.to_owned(),
-            plan: std::sync::Arc::clone(plan),
+            plan: Arc::clone(plan),
             number: self.ledger.batch + 1,
             service: service.clone(),
             of: admitted.len(),
             rest: admitted.into(),
-            chunk: Vec::new(),
+            chunk,
             outcomes: Vec::new(),
             first,
             step: Step::Before,
@@ -106,8 +108,8 @@ impl Engine {
             (Step::Intents(pending), answer) => {
                 self.remember(&pending, &answer);
                 batch.step = Step::Write;
-                let (target, chunk) = (batch.target.clone(), batch.chunk.clone());
-                self.emit(|ticket| Effect::Write { ticket, target, chunk }, Activity::Batch(batch));
+                let chunk = batch.chunk.clone();
+                self.emit(|ticket| Effect::Write { ticket, chunk }, Activity::Batch(batch));
             }
             (Step::Write, Answer::Written(outcomes)) => self.written(batch, outcomes, now),
             (Step::Outcomes(pending), answer) => {
@@ -186,8 +188,8 @@ impl Engine {
         let chunks = self.targets.get(&batch.target).map(|target| target.chunks);
         let Chunks { size, at_once } = chunks.unwrap_or(Chunks { size: 1, at_once: false });
         let direction = batch.rest.front().map(|planned| planned.change.to);
-        batch.chunk.clear();
-        while batch.chunk.len() < size
+        let mut changes = Vec::new();
+        while changes.len() < size
             && (at_once || batch.rest.front().map(|planned| planned.change.to) == direction)
             && let Some(planned) = batch.rest.pop_front()
         {
@@ -201,31 +203,32 @@ impl Engine {
                 reason: planned.reason.clone(),
                 counted: planned.counted && !planned.approved,
             });
-            batch.chunk.push(planned.change);
+            changes.push(planned.change);
         }
-        records.push(Record::Chunk { batch: batch.number, count: batch.chunk.len() as u64 });
-        self.note(records, true, now, |pending| {
-            batch.step = Step::Intents(pending);
-            Activity::Batch(batch)
-        });
+        records.push(Record::Chunk { batch: batch.number, count: changes.len() as u64 });
+        batch.chunk.changes = changes.into();
+        let pending = self.append(records, true, Some(batch.chunk.clone()), now);
+        batch.step = Step::Intents(pending);
+        self.activity = Activity::Batch(batch);
     }
 
     fn written(&mut self, mut batch: Box<Batch>, mut outcomes: Vec<Outcome>, now: Now) {
         // A store that answers too little has not said what became of the rest.
-        outcomes.resize(batch.chunk.len(), Outcome::Unknown);
+        outcomes.resize(batch.chunk.changes.len(), Outcome::Unknown);
         // A store that took nothing is no reason to wait longer with a restart, nor to try a failing one again.
         if !outcomes.iter().all(is_not_made) {
             self.wrote(&batch.service, now);
         }
         let mut records = Vec::with_capacity(outcomes.len());
-        for (change, outcome) in batch.chunk.drain(..).zip(outcomes) {
+        let changes = std::mem::take(&mut batch.chunk.changes);
+        for (change, outcome) in changes.iter().zip(outcomes) {
             records.push(Record::Outcome {
                 batch: batch.number,
                 account: change.account.clone(),
                 to: change.to,
                 outcome: outcome.clone(),
             });
-            batch.outcomes.push((change, outcome));
+            batch.outcomes.push((change.clone(), outcome));
         }
         if let Some(target) = self.targets.get_mut(&batch.target) {
             batch

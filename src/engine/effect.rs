@@ -76,15 +76,15 @@ pub enum Effect {
         records: Arc<[Record]>,
         /// Whether they must be on disk before the answer.
         sync: bool,
+        /// What is going to be written as soon as they are; it may be begun by itself then.
+        then: Option<Chunk>,
     },
-    /// Write one chunk to the store.
+    /// Write one chunk to the store, unless that has begun already, and say what came of it.
     Write {
         /// For the answer.
         ticket: Ticket,
-        /// Whose.
-        target: String,
         /// What.
-        chunk: Vec<Change>,
+        chunk: Chunk,
     },
     /// Look at a service.
     Observe {
@@ -137,6 +137,15 @@ pub enum Effect {
         /// What to say; an error when it was refused.
         reply: Result<String, String>,
     },
+}
+
+/// Changes that are sent to a store together.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// Whose.
+    pub target: String,
+    /// What.
+    pub changes: Arc<[Change]>,
 }
 
 /// The desired states that are kept already.

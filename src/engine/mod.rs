@@ -39,7 +39,7 @@ use crate::plan::policy::Policy;
 use crate::plan::{self, Note, Plan};
 use crate::services::Instance;
 
-use effect::{Effect, Notice};
+use effect::{Chunk, Effect, Notice};
 use event::{Answer, Command, Input, Ticket, Urgent};
 use retry::{Backoff, Jitter};
 use target::Target;
@@ -420,10 +420,11 @@ impl Engine {
         self.effects.push_back(Effect::Tell(notice));
     }
 
-    fn append(&mut self, records: Vec<Record>, sync: bool, activity: Activity, now: Now) -> PendingRecords {
+    /// Appends records, after which a chunk may be going to be written. Whoever does that says what waits for the answer.
+    fn append(&mut self, records: Vec<Record>, sync: bool, then: Option<Chunk>, now: Now) -> PendingRecords {
         let (at, records) = (now.wall, Arc::from(records));
         let pending = PendingRecords { at, records: Arc::clone(&records) };
-        self.emit(|ticket| Effect::Append { ticket, at, records, sync }, activity);
+        self.emit(|ticket| Effect::Append { ticket, at, records, sync, then }, Activity::Idle);
         pending
     }
 

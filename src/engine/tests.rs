@@ -246,8 +246,8 @@ impl Hand {
     fn write(&mut self, outcome: &Outcome) {
         match self.next() {
             Effect::Write { ticket, chunk, .. } => {
-                self.take(&chunk, outcome);
-                self.answer(ticket, Answer::Written(vec![outcome.clone(); chunk.len()]));
+                self.take(&chunk.changes, outcome);
+                self.answer(ticket, Answer::Written(vec![outcome.clone(); chunk.changes.len()]));
             }
             other => panic!("a write was expected, not {other:?}"),
         }
@@ -256,9 +256,9 @@ impl Hand {
     /// A chunk is written next, and the journal is full when its outcomes shall be written down.
     fn write_unrecorded(&mut self) {
         let Effect::Write { ticket, chunk, .. } = self.next() else { panic!("a write was expected") };
-        self.take(&chunk, &Outcome::Done);
+        self.take(&chunk.changes, &Outcome::Done);
         self.full = true;
-        self.answer(ticket, Answer::Written(vec![Outcome::Done; chunk.len()]));
+        self.answer(ticket, Answer::Written(vec![Outcome::Done; chunk.changes.len()]));
     }
 
     /// The store takes a chunk.

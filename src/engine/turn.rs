@@ -458,7 +458,7 @@ impl Engine {
         now: Now,
         activity: impl FnOnce(PendingRecords) -> Activity,
     ) {
-        let pending = self.append(records, sync, Activity::Idle, now);
+        let pending = self.append(records, sync, None, now);
         self.activity = activity(pending);
     }
 }

@@ -210,6 +210,7 @@ fn plain(id: AccountId, state: State) -> Account {
 mod tests {
     use super::*;
     use crate::plan::Cause;
+    use crate::stores::Leave;
 
     fn change(id: &str, from: Access, to: Access) -> Change {
         Change {
@@ -236,5 +237,16 @@ mod tests {
         assert_eq!(store.state("b"), State::Is(Access::Disabled));
         assert_eq!(store.write(&chunk).await, [Outcome::Done, Outcome::Already]);
         assert_eq!(store.calls(), Calls { reads: 2, chunks: 2, changes: 4 });
+    }
+
+    #[tokio::test]
+    async fn a_store_that_does_nothing_ahead_writes_with_leave_only() {
+        let store = MemoryStore::of([("a", Access::Enabled)]);
+        let chunk = [change("a", Access::Enabled, Access::Disabled)];
+        let (permit, leave) = Leave::with_permit();
+        drop(permit);
+        assert_eq!(store.write_with(&chunk, leave).await, [Outcome::NotApplied(Fault::TRANSIENT)]);
+        assert_eq!(store.calls().chunks, 0);
+        assert_eq!(store.write_with(&chunk, Leave::at_once()).await, [Outcome::Done]);
     }
 }

@@ -1,6 +1,7 @@
 //! Stores: live mail systems that know who may use POP3. A store knows [`crate::model`] and [`Change`] only.
 
 pub mod exchange;
+mod leave;
 pub mod memory;
 pub mod sql;
 
@@ -12,6 +13,8 @@ use async_trait::async_trait;
 
 use crate::model::{Access, AccountId, Fault, Finding, Live, Outcome};
 use crate::plan::Change;
+
+pub use leave::{Leave, Permit};
 
 /// A store that can be read. Commands that only read hold this type and so cannot write.
 #[async_trait]
@@ -76,6 +79,12 @@ pub trait Writer: Reader {
     /// one, is [`Outcome::Already`]. Nothing is sent for an account that is not in the chunk.
     async fn write(&self, chunk: &[Change]) -> Vec<Outcome>;
 
+    /// Writes like [`write`](Self::write), once it may. What nobody sees, and what goes away when it never may, can be
+    /// done before.
+    async fn write_with(&self, chunk: &[Change], mut leave: Leave) -> Vec<Outcome> {
+        if leave.given().await { self.write(chunk).await } else { not_written(chunk) }
+    }
+
     /// Gets ready for a chunk that may be written soon. Nothing in the store changes by that.
     fn prepare(&self) {}
 
@@ -87,6 +96,11 @@ pub trait Writer: Reader {
     fn writes_at_once(&self) -> bool {
         false
     }
+}
+
+/// Says of each change that it was not sent, for no fault of its own.
+pub fn not_written(chunk: &[Change]) -> Vec<Outcome> {
+    vec![Outcome::NotApplied(Fault::TRANSIENT); chunk.len()]
 }
 
 /// Why a store could not be read or opened.

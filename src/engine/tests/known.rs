@@ -16,8 +16,8 @@ fn asked(hand: &mut Hand, entries: &str, outcome: &Outcome) -> String {
             }
             Effect::Write { ticket, chunk, .. } => {
                 asked.push('w');
-                hand.take(&chunk, outcome);
-                hand.answer(ticket, Answer::Written(vec![outcome.clone(); chunk.len()]));
+                hand.take(&chunk.changes, outcome);
+                hand.answer(ticket, Answer::Written(vec![outcome.clone(); chunk.changes.len()]));
             }
             other => panic!("a look or a write was expected, not {other:?}"),
         }

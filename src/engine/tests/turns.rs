@@ -156,7 +156,7 @@ fn only_a_store_that_shows_no_part_of_a_chunk_gets_both_directions_in_one() {
         hand.engine.targets.get_mut("t").unwrap().chunks.at_once = at_once;
         hand.look(Ok(running("one", Duration::from_hours(5))));
         let Effect::Write { chunk, .. } = hand.next() else { panic!("a write was expected") };
-        let sent: Vec<_> = chunk.iter().map(|change| change.account.as_str()).collect();
+        let sent: Vec<_> = chunk.changes.iter().map(|change| change.account.as_str()).collect();
         let expected: &[_] = if at_once { &["bo", "cy", "al"] } else { &["bo", "cy"] };
         assert_eq!(sent, expected);
     }

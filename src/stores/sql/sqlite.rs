@@ -12,6 +12,7 @@ mod log;
 mod permissions;
 mod preflight;
 mod read;
+mod rows;
 mod shape;
 mod write;
 
@@ -27,7 +28,7 @@ use super::Table;
 use crate::elsewhere;
 use crate::model::{Fault, Finding, Live, Outcome};
 use crate::plan::Change;
-use crate::stores::{Reader, StoreError, Writer};
+use crate::stores::{Leave, Reader, StoreError, Writer};
 
 /// How many changes go into one transaction. Long enough that its one fsync does not count, short enough that a
 /// mail server in rollback mode waits for no more than some tens of milliseconds.
@@ -100,11 +101,15 @@ impl Reader for SqliteStore {
 #[async_trait]
 impl Writer for SqliteStore {
     async fn write(&self, chunk: &[Change]) -> Vec<Outcome> {
+        self.write_with(chunk, Leave::at_once()).await
+    }
+
+    async fn write_with(&self, chunk: &[Change], leave: Leave) -> Vec<Outcome> {
         let table = Arc::clone(&self.table);
         let writing = Arc::clone(&self.writing);
         let changes = chunk.to_vec();
         self.expects.store(false, Ordering::SeqCst);
-        spawn_blocking(move || lock(&writing).chunk(&table, &changes)).await.unwrap_or_else(|stopped| {
+        spawn_blocking(move || lock(&writing).chunk(&table, &changes, leave)).await.unwrap_or_else(|stopped| {
             tracing::error!(store = %self.name(), %stopped, "writing stopped");
             vec![Outcome::Unknown; chunk.len()]
         })

@@ -69,13 +69,13 @@ impl History {
                 let live = self.show_live(&target, live);
                 self.answer(ticket, Duration::ZERO, Answer::Live(live));
             }
-            Effect::Append { ticket, at, records, sync } => {
+            Effect::Append { ticket, at, records, sync, .. } => {
                 let appended = self.append(at, &records, sync)?;
                 self.answer(ticket, Duration::ZERO, Answer::Appended(appended));
             }
-            Effect::Write { ticket, target, chunk } => {
-                self.ahead.remove(&target);
-                let outcomes = self.write(&target, chunk)?;
+            Effect::Write { ticket, chunk } => {
+                self.ahead.remove(&chunk.target);
+                let outcomes = self.write(&chunk.target, chunk.changes.to_vec())?;
                 self.answer(ticket, Duration::ZERO, Answer::Written(outcomes));
             }
             Effect::Observe { ticket, service, instance } => {

@@ -1,24 +1,32 @@
 //! Writing one chunk: one transaction that takes the write lock first, so that what it looks at stays so.
 
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{CachedStatement, Connection, Result, ToSql, Transaction, TransactionBehavior};
+use std::time::Duration;
+
+use rusqlite::{Connection, Result, Transaction, TransactionBehavior};
 
 use super::connect::{self, Connected, Identity};
 use super::log::{self, Mover};
+use super::rows::Rows;
 use super::shape::{self, Shape};
 use super::{CHUNK, fault, read};
-use crate::model::{Fault, Outcome, State};
+use crate::model::{Fault, Outcome};
 use crate::plan::Change;
-use crate::stores::StoreError;
-use crate::stores::sql::text::{self, Keys};
-use crate::stores::sql::{SqlValue, Table, wire};
+use crate::stores::sql::{Table, text};
+use crate::stores::{Leave, StoreError, not_written};
 
 /// How many pages of a log in WAL mode are moved into the file by a commit. Usually it is 1,000, which is less than one
 /// chunk that is spread over the table, and each time costs two syncs. 64 MiB at the usual size of a page.
 const LOG: u32 = 16 << 10;
 
+/// How many changes are made before leave is given to commit them. With more, the mail server would wait for the lock
+/// longer than it has to.
+const FEW: usize = 100;
+
+/// How long the lock is usually kept for a leave that is not given.
+const LOCKED: Duration = Duration::from_millis(100);
+
 /// The side of a store that writes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Writing {
     /// Whether the batch under way has more than one chunk.
     is_large: bool,
@@ -28,16 +36,34 @@ pub(super) struct Writing {
     mover: Mover,
     /// The file that was written last.
     last: Option<Identity>,
+    /// How long the lock is kept for a leave that is not given.
+    keeps: Duration,
+}
+
+impl Default for Writing {
+    fn default() -> Self {
+        Self { is_large: false, connected: None, mover: Mover::default(), last: None, keeps: LOCKED }
+    }
 }
 
 impl Writing {
-    /// Writes the changes and says what became of each, in the same order.
-    pub(super) fn chunk(&mut self, table: &Table, changes: &[Change]) -> Vec<Outcome> {
+    /// Writes the changes once it may, and says what became of each, in the same order. A few are made before, which
+    /// nobody sees until they are committed.
+    pub(super) fn chunk(&mut self, table: &Table, changes: &[Change], mut leave: Leave) -> Vec<Outcome> {
         if changes.is_empty() {
             return Vec::new();
         }
+        let begins = changes.len() <= FEW && exists(table);
+        if !begins && !leave.is_given() {
+            return not_written(changes);
+        }
+        let keeps = self.keeps;
         let written = self.connected(table).and_then(|connected| {
-            let mut outcomes = commit(&connected.connection, table, changes)?;
+            let Some(staged) = stage_and_wait(&connected.connection, table, changes, &mut leave, keeps)?
+            else {
+                return Ok(not_written(changes));
+            };
+            let mut outcomes = staged.commit(table)?;
             doubt_a_replaced_file(connected, table, &mut outcomes);
             Ok(outcomes)
         });
@@ -60,8 +86,7 @@ impl Writing {
     /// Opens the connection for a chunk that is going to be written, and has the database read what that needs. What does
     /// not exist yet is not made, and what is wrong will be said by the write. Tells whether it was opened by this.
     pub(super) fn prepare(&mut self, table: &Table) -> bool {
-        let exists = connect::look(&table.path).is_ok_and(|file| file.is_some_and(|file| file.len() > 0));
-        if self.connected.is_some() || !exists {
+        if self.connected.is_some() || !exists(table) {
             return false;
         }
         let ready = self.connected(table).is_ok_and(|connected| {
@@ -105,6 +130,10 @@ impl Writing {
     }
 }
 
+fn exists(table: &Table) -> bool {
+    connect::look(&table.path).is_ok_and(|file| file.is_some_and(|file| file.len() > 0))
+}
+
 fn open(table: &Table) -> Result<Connected, StoreError> {
     table.check()?;
     let connected = connect::writing(table)?;
@@ -127,14 +156,42 @@ fn make_durable(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Runs the transaction. An error means that nothing at all was written.
-fn commit(connection: &Connection, table: &Table, changes: &[Change]) -> Result<Vec<Outcome>, StoreError> {
+/// Makes the changes and waits for leave to commit them; nothing is left of them if it is never given.
+fn stage_and_wait<'a>(
+    connection: &'a Connection,
+    table: &Table,
+    changes: &[Change],
+    leave: &mut Leave,
+    keeps: Duration,
+) -> Result<Option<Staged<'a>>, StoreError> {
+    let staged = stage(connection, table, changes)?;
+    if let Some(given) = leave.is_given_within(keeps) {
+        return Ok(given.then_some(staged));
+    }
+    // Others want to write, too.
+    drop(staged);
+    if leave.is_given() { stage(connection, table, changes).map(Some) } else { Ok(None) }
+}
+
+/// A transaction in which the changes are made; undone when it is dropped.
+struct Staged<'a> {
+    transaction: Transaction<'a>,
+    outcomes: Vec<Outcome>,
+    refusals: Refusals,
+}
+
+/// Makes the changes in a transaction. An error means that it is undone.
+fn stage<'a>(
+    connection: &'a Connection,
+    table: &Table,
+    changes: &[Change],
+) -> Result<Staged<'a>, StoreError> {
     let explained = |error| fault::explain(table, "writing", &error);
     let transaction =
         Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(explained)?;
     let shape = shape_to_write(&transaction, table)?;
     let mut rows =
-        Rows::prepare(&transaction, table, &shape).map_err(|error| read::unprepared(table, &error))?;
+        Rows::prepare(connection, table, &shape).map_err(|error| read::unprepared(table, &error))?;
     let mut outcomes = Vec::with_capacity(changes.len());
     let mut refusals = Refusals::default();
     for change in changes {
@@ -152,24 +209,35 @@ fn commit(connection: &Connection, table: &Table, changes: &[Change]) -> Result<
                     // A trigger with RAISE(ROLLBACK) took the whole transaction with it.
                     outcomes.iter_mut().filter(|outcome| **outcome == Outcome::Done).for_each(undo);
                     outcomes.resize(changes.len(), Outcome::NotApplied(Fault::TRANSIENT));
-                    refusals.tell(table);
-                    return Ok(outcomes);
+                    break;
                 }
             }
             Err(error) => return Err(explained(error)),
         }
     }
-    refusals.tell(table);
     drop(rows);
-    if let Err(error) = transaction.execute_batch("COMMIT") {
-        let undone = transaction.is_autocommit() || transaction.execute_batch("ROLLBACK").is_ok();
-        if undone && fault::is_certainly_undone(&error) {
-            return Err(explained(error));
+    Ok(Staged { transaction, outcomes, refusals })
+}
+
+impl Staged<'_> {
+    /// Commits. An error means that nothing at all was written.
+    fn commit(self, table: &Table) -> Result<Vec<Outcome>, StoreError> {
+        let Self { transaction, mut outcomes, refusals } = self;
+        refusals.tell(table);
+        if transaction.is_autocommit() {
+            return Ok(outcomes);
         }
-        tracing::warn!("{}: it is not known whether the changes were written.", explained(error).what);
-        become_unknown(&mut outcomes);
+        if let Err(error) = transaction.execute_batch("COMMIT") {
+            let explained = fault::explain(table, "writing", &error);
+            let undone = transaction.is_autocommit() || transaction.execute_batch("ROLLBACK").is_ok();
+            if undone && fault::is_certainly_undone(&error) {
+                return Err(explained);
+            }
+            tracing::warn!("{}: it is not known whether the changes were written.", explained.what);
+            become_unknown(&mut outcomes);
+        }
+        Ok(outcomes)
     }
-    Ok(outcomes)
 }
 
 /// Looks at the table inside the transaction; makes popgate's own if it is not there.
@@ -205,144 +273,6 @@ fn undo(outcome: &mut Outcome) {
     *outcome = Outcome::NotApplied(Fault::TRANSIENT);
 }
 
-/// The statements of one transaction.
-struct Rows<'a> {
-    transaction: &'a Connection,
-    table: &'a Table,
-    keys: Keys,
-    /// Whether one statement cannot be trusted to change exactly one row to exactly the wanted value.
-    careful: bool,
-    look: CachedStatement<'a>,
-    update: CachedStatement<'a>,
-    update_from: CachedStatement<'a>,
-    insert: Option<CachedStatement<'a>>,
-}
-
-/// What stands under a key.
-enum Seen {
-    Nothing,
-    One(State),
-    Several,
-}
-
-impl<'a> Rows<'a> {
-    fn prepare(transaction: &'a Connection, table: &'a Table, shape: &Shape) -> Result<Self> {
-        let keys = shape.keys(table);
-        Ok(Self {
-            transaction,
-            table,
-            keys,
-            careful: !shape.triggers.is_empty() || !shape.key_is_unique || keys == Keys::AsTheyCome,
-            look: transaction.prepare_cached(&text::look(table, keys))?,
-            update: transaction.prepare_cached(&text::update(table, keys))?,
-            update_from: transaction.prepare_cached(&text::update_from(table, keys))?,
-            insert: table.create.then(|| transaction.prepare_cached(&text::insert(table))).transpose()?,
-        })
-    }
-
-    /// Applies one change if the row still is as the plan saw it.
-    fn apply(&mut self, change: &Change) -> Result<Outcome> {
-        let key = Key::of(change, self.keys);
-        let wanted = self.table.value(change.to);
-        if let State::Is(from) = change.from
-            && from != change.to
-            && !self.careful
-        {
-            let from = self.table.value(from);
-            if execute(&mut self.update_from, &[&key.text, &key.number, wanted, from])? == 1 {
-                return Ok(Outcome::Done);
-            }
-        }
-        match self.look(&key)? {
-            Seen::Several => Ok(Outcome::NotApplied(Fault::Ambiguous)),
-            Seen::Nothing if change.from == State::Missing && self.insert.is_some() => {
-                self.change(&key, change, |rows| match &mut rows.insert {
-                    Some(insert) => execute(insert, &[&key.text, wanted]),
-                    None => Ok(0),
-                })
-            }
-            Seen::Nothing => Ok(Outcome::Missing),
-            Seen::One(now) if now.is(change.to) => Ok(Outcome::Already),
-            // The same although the statement above did not find it: the same value in another type.
-            Seen::One(now) if now == change.from => {
-                self.change(&key, change, |rows| execute(&mut rows.update, &[&key.text, &key.number, wanted]))
-            }
-            Seen::One(_) => Ok(Outcome::NotApplied(Fault::TRANSIENT)),
-        }
-    }
-
-    /// Runs a statement that must change one row, and where triggers may interfere looks whether it did.
-    fn change(
-        &mut self,
-        key: &Key<'_>,
-        change: &Change,
-        run: impl FnOnce(&mut Self) -> Result<usize>,
-    ) -> Result<Outcome> {
-        if !self.careful {
-            return Ok(done(run(self)? == 1));
-        }
-        self.transaction.execute_batch("SAVEPOINT one_change")?;
-        let changed = run(self).and_then(|changed| match self.look(key)? {
-            Seen::One(now) => Ok(changed == 1 && now.is(change.to)),
-            // The condition of the settings no longer holds for the row.
-            Seen::Nothing => Ok(changed == 1),
-            Seen::Several => Ok(false),
-        });
-        if !matches!(changed, Ok(true)) && !self.transaction.is_autocommit() {
-            self.transaction.execute_batch("ROLLBACK TO one_change")?;
-        }
-        if !self.transaction.is_autocommit() {
-            self.transaction.execute_batch("RELEASE one_change")?;
-        }
-        changed.map(done)
-    }
-
-    fn look(&mut self, key: &Key<'_>) -> Result<Seen> {
-        let count = self.look.parameter_count();
-        let parameters: [&dyn ToSql; 2] = [&key.text, &key.number];
-        let mut rows = self.look.query(&parameters[..count])?;
-        let Some(row) = rows.next()? else { return Ok(Seen::Nothing) };
-        let state =
-            wire::state(self.table, (0..self.table.columns.len()).map(|column| read::cell(row, column)));
-        Ok(if rows.next()?.is_some() { Seen::Several } else { Seen::One(state) })
-    }
-}
-
-fn done(changed: bool) -> Outcome {
-    if changed { Outcome::Done } else { Outcome::NotApplied(Fault::Invalid) }
-}
-
-/// Binds as many values as the statement has parameters.
-fn execute(statement: &mut CachedStatement<'_>, values: &[&dyn ToSql]) -> Result<usize> {
-    let count = statement.parameter_count();
-    statement.execute(&values[..count])
-}
-
-/// A key as text, and as the number it may be stored as.
-struct Key<'a> {
-    text: &'a str,
-    number: Option<i64>,
-}
-
-impl<'a> Key<'a> {
-    fn of(change: &'a Change, keys: Keys) -> Self {
-        let text = change.account.as_str();
-        let number =
-            text.parse().ok().filter(|number: &i64| keys == Keys::AsTheyCome && number.to_string() == text);
-        Self { text, number }
-    }
-}
-
-impl ToSql for SqlValue {
-    fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
-        Ok(match self {
-            Self::Null => ToSqlOutput::Owned(Value::Null),
-            Self::Integer(number) => ToSqlOutput::Owned(Value::Integer(*number)),
-            Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
-        })
-    }
-}
-
 /// Changes that the database refused one by one: told together, because a trigger may refuse all of them.
 #[derive(Default)]
 struct Refusals {
@@ -367,10 +297,12 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use rusqlite::ffi;
+    use tokio::task::{JoinHandle, spawn_blocking};
 
     use super::*;
-    use crate::model::{Access, AccountId};
+    use crate::model::{Access, AccountId, State};
     use crate::plan::Cause;
+    use crate::stores::Permit;
 
     fn create(number: usize) -> Change {
         let name = format!("user{number:05}@a-rather-long-domain.example");
@@ -388,15 +320,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let table = Table::own(directory.path().join("pop3.db"));
         let mut writing = Writing::default();
-        assert_eq!(writing.chunk(&table, &[create(0)]), [Outcome::Done]);
+        assert_eq!(writing.chunk(&table, &[create(0)], Leave::at_once()), [Outcome::Done]);
         let chunk: Vec<Change> = (1..=CHUNK).map(create).collect();
         let connection = &writing.connected(&table).unwrap().connection;
         connection.pragma_update_and_check(None, "max_page_count", 4, |_| Ok(())).unwrap();
         let full = Outcome::NotApplied(Fault::TRANSIENT);
-        assert_eq!(writing.chunk(&table, &chunk), vec![full; CHUNK]);
+        assert_eq!(writing.chunk(&table, &chunk, Leave::at_once()), vec![full; CHUNK]);
         assert_eq!(read::live(&table).unwrap().len(), 1);
         // The limit went with the connection: there is room again.
-        assert_eq!(writing.chunk(&table, &chunk), vec![Outcome::Done; CHUNK]);
+        assert_eq!(writing.chunk(&table, &chunk, Leave::at_once()), vec![Outcome::Done; CHUNK]);
         assert_eq!(read::live(&table).unwrap().len(), CHUNK + 1);
     }
 
@@ -406,10 +338,10 @@ mod tests {
         let table = Table::own(directory.path().join("pop3.db"));
         let mut writing = Writing::default();
         let chunk: Vec<Change> = (1..=CHUNK).map(create).collect();
-        writing.chunk(&table, &chunk);
+        writing.chunk(&table, &chunk, Leave::at_once());
         assert!(writing.connected.is_some());
         assert!(writing.mover.end().is_some(), "its log is being moved meanwhile");
-        writing.chunk(&table, &chunk[..1]);
+        writing.chunk(&table, &chunk[..1], Leave::at_once());
         assert!(writing.connected.is_none());
     }
 
@@ -419,9 +351,9 @@ mod tests {
         let table = Table::own(directory.path().join("pop3.db"));
         let mut writing = Writing::default();
         assert!(!writing.prepare(&table) && !table.path.exists());
-        writing.chunk(&table, &[create(0)]);
+        writing.chunk(&table, &[create(0)], Leave::at_once());
         assert!(writing.prepare(&table) && !writing.prepare(&table));
-        assert_eq!(writing.chunk(&table, &[create(1)]), [Outcome::Done]);
+        assert_eq!(writing.chunk(&table, &[create(1)], Leave::at_once()), [Outcome::Done]);
         assert!(writing.connected.is_none());
     }
 
@@ -430,14 +362,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let table = Table::own(directory.path().join("pop3.db"));
         let mut writing = Writing::default();
-        writing.chunk(&table, &[create(0)]);
+        writing.chunk(&table, &[create(0)], Leave::at_once());
         let other = Connection::open(&table.path).unwrap();
         let number = |pragma| other.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0)).unwrap();
         let pages = || u64::from(number("page_count") * number("page_size"));
         assert_eq!(pages(), table.path.metadata().unwrap().len());
         let changes: Vec<Change> = (1..2 * CHUNK).map(create).collect();
         for chunk in changes.chunks(CHUNK) {
-            writing.chunk(&table, chunk);
+            writing.chunk(&table, chunk, Leave::at_once());
         }
         assert_eq!(pages(), table.path.metadata().unwrap().len());
     }
@@ -449,11 +381,11 @@ mod tests {
         let other = Table::own(directory.path().join("other.db"));
         let mut writing = Writing::default();
         for table in [&table, &other] {
-            Writing::default().chunk(table, &[create(0)]);
+            Writing::default().chunk(table, &[create(0)], Leave::at_once());
         }
         assert!(writing.prepare(&table));
         std::fs::rename(&other.path, &table.path).unwrap();
-        assert_eq!(writing.chunk(&table, &[create(1)]), [Outcome::Done]);
+        assert_eq!(writing.chunk(&table, &[create(1)], Leave::at_once()), [Outcome::Done]);
         assert_eq!(read::live(&table).unwrap().len(), 2);
     }
 
@@ -463,7 +395,7 @@ mod tests {
         let table = Table::own(directory.path().join("pop3.db"));
         let mut writing = Writing::default();
         let connected = writing.connected(&table).unwrap();
-        let mut outcomes = commit(&connected.connection, &table, &[create(1)]).unwrap();
+        let mut outcomes = stage(&connected.connection, &table, &[create(1)]).unwrap().commit(&table).unwrap();
         doubt_a_replaced_file(connected, &table, &mut outcomes);
         assert_eq!(outcomes, [Outcome::Done]);
         let fresh = directory.path().join("fresh.db");
@@ -471,6 +403,67 @@ mod tests {
         std::fs::rename(&fresh, &table.path).unwrap();
         doubt_a_replaced_file(connected, &table, &mut outcomes);
         assert_eq!(outcomes, [Outcome::Unknown]);
+    }
+
+    /// Has a change written that has to wait for leave, and that keeps the lock for so long until then. Returns what gives
+    /// leave, and who writes.
+    fn waiting(table: &Table, change: Change, keeps: Duration) -> (Permit, JoinHandle<Vec<Outcome>>) {
+        let (permit, leave) = Leave::with_permit();
+        let table = table.clone();
+        let mut writing = Writing { keeps, ..Writing::default() };
+        (permit, spawn_blocking(move || writing.chunk(&table, &[change], leave)))
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_without_leave() {
+        let directory = tempfile::tempdir().unwrap();
+        let table = Table::own(directory.path().join("pop3.db"));
+        // Once with no file at all, and once with one.
+        for expected in [0, 1] {
+            let (permit, writer) = waiting(&table, create(7), LOCKED);
+            drop(permit);
+            assert_eq!(writer.await.unwrap(), not_written(&[create(7)]));
+            assert_eq!(read::live(&table).unwrap().len(), expected);
+            Writing::default().chunk(&table, &[create(0)], Leave::at_once());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_few_changes_are_made_before_leave_is_given_and_seen_afterwards() {
+        let directory = tempfile::tempdir().unwrap();
+        let table = Table::own(directory.path().join("pop3.db"));
+        Writing::default().chunk(&table, &[create(0)], Leave::at_once());
+        let other = Connection::open(&table.path).unwrap();
+        other.busy_timeout(Duration::ZERO).unwrap();
+        let is_locked = || other.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_err();
+        let (permit, writer) = waiting(&table, create(1), Duration::from_mins(1));
+        while !is_locked() {
+            assert!(!writer.is_finished(), "it has no leave yet");
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(read::live(&table).unwrap().len(), 1, "nobody sees it");
+        permit.give();
+        assert_eq!(writer.await.unwrap(), [Outcome::Done]);
+        assert_eq!(read::live(&table).unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn others_do_not_wait_long_for_a_leave_that_is_not_given() {
+        let directory = tempfile::tempdir().unwrap();
+        let table = Table::own(directory.path().join("pop3.db"));
+        Writing::default().chunk(&table, &[create(0)], Leave::at_once());
+        let other = Table { busy_timeout: Duration::from_mins(1), ..table.clone() };
+        let (permit, writer) = waiting(&table, create(1), LOCKED);
+        // Whoever comes while it is locked waits until it is not, and not until the other one is done.
+        for number in 2..20 {
+            assert_eq!(
+                Writing::default().chunk(&other, &[create(number)], Leave::at_once()),
+                [Outcome::Done]
+            );
+        }
+        permit.give();
+        assert_eq!(writer.await.unwrap(), [Outcome::Done]);
+        assert_eq!(read::live(&table).unwrap().len(), 20);
     }
 
     #[test]
