@@ -277,6 +277,7 @@ impl Driver {
                     clock: self.clock,
                     target,
                     due,
+                    inputs: self.inputs.clone(),
                 };
                 drop(tokio::spawn(begin.run(keep)));
             }

@@ -20,6 +20,13 @@ pub enum Input {
         /// The target whose files are meant.
         target: String,
     },
+    /// A reading that was begun has come to this desired state, and nothing has moved so far.
+    Begun {
+        /// Whose.
+        target: String,
+        /// What comes into force if it stays so.
+        desired: Desired,
+    },
     /// Time passed; any wake-up may be due.
     Tick,
     /// An answer to an effect.

@@ -32,7 +32,7 @@ impl Target {
     }
 
     /// Returns the store as it is remembered, if a turn may begin with that.
-    fn remembered(&self, due: bool) -> Option<Arc<Live>> {
+    pub(super) fn remembered(&self, due: bool) -> Option<Arc<Live>> {
         self.live.clone().filter(|_| !due && !self.forced && self.store.is_none() && self.plan.is_some())
     }
 }

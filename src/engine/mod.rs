@@ -6,6 +6,7 @@
 
 mod batch;
 mod debt;
+mod draft;
 pub mod effect;
 pub mod event;
 mod expiry;
@@ -253,6 +254,7 @@ impl Engine {
                     target.hint(now);
                 }
             }
+            Input::Begun { target, desired } => self.begun(&target, &desired, now),
             Input::Operator { ticket, command } => {
                 self.operators.push_back((ticket, command, self.ledger.seq));
             }

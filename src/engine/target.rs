@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::draft::Draft;
 use super::expiry::{Ending, Warned};
 use super::retry::Backoff;
 use super::{Chunks, Start, Watch};
@@ -73,6 +74,8 @@ pub(super) struct Target {
     pub(super) live: Option<Arc<Live>>,
     /// What the last plan of it leaves for the next one.
     pub(super) standing: Option<Standing>,
+    /// A plan that was made before it is due.
+    pub(super) draft: Option<Draft>,
     /// How many of its changes were made since it was planned: disabled, enabled.
     pub(super) made: (u64, u64),
     /// The id of the plan last told as blocked.
@@ -119,6 +122,7 @@ impl Target {
             plan: None,
             live: None,
             standing: None,
+            draft: None,
             made: (0, 0),
             told_blocked: None,
             outcomes: Vec::new(),
@@ -134,6 +138,7 @@ impl Target {
     pub(super) fn hint(&mut self, now: Now) {
         let first = self.hints.map_or(now.mono, |hints| hints.first);
         self.hints = Some(Hints { first, last: now.mono, begun: false });
+        self.draft = None;
     }
 
     /// Hints up to here are being looked at. Tells whether a reading was begun after the last one.
@@ -147,6 +152,11 @@ impl Target {
         Some(hints.last + watch.quiet / 2)
     }
 
+    /// Tells whether a reading was begun that counts so far.
+    pub(super) fn has_begun(&self) -> bool {
+        self.hints.is_some_and(|hints| hints.begun)
+    }
+
     /// Tells whether a reading begins now.
     pub(super) fn begin(&mut self, watch: Watch, now: Now) -> bool {
         let begins = self.begins(watch).is_some_and(|at| at <= now.mono);
@@ -158,7 +168,7 @@ impl Target {
     pub(super) fn take_back(&mut self) {
         if let Some(unsaid) = self.unsaid.take() {
             self.good = unsaid.before;
-            self.standing = None;
+            (self.standing, self.draft) = (None, None);
         }
     }
 

@@ -4,6 +4,7 @@
 mod arrivals;
 mod begun;
 mod debts;
+mod drafts;
 mod known;
 mod turns;
 mod unfound;

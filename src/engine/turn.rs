@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::draft::Draft;
 use super::effect::{Beside, Effect, Notice};
 use super::event::{Answer, Decision, DesiredRead, ReadFailure};
-use super::expiry;
 use super::retry::Backoff;
 use super::target::Unsaid;
 use super::window::Kind;
@@ -290,40 +290,27 @@ impl Engine {
         self.planned(name, made, live, now);
     }
 
-    /// Plans; nothing without a desired state in force.
-    pub(super) fn make_plan(&mut self, name: &str, live: &Live, now: Now) -> Option<Arc<Plan>> {
-        let target = self.targets.get_mut(name)?;
-        let desired = target.good.clone()?;
-        let zone = target.policy.timezone.clone();
-        target.next_expiry = desired
-            .with_until()
-            .filter_map(|entry| entry.expires_at(&zone))
-            .filter(|at| *at > now.wall)
-            .min();
-        target.ending = expiry::ending(desired.with_until(), &zone, now.wall);
-        let warnings = target.warned.news(&target.ending);
-        let applied = target.applied.clone();
-        let mut standing = target.standing.take();
-        let mut memory = self.ledger.memory(name, applied);
-        let both = self.both;
-        let policy = &self.targets[name].policy;
-        memory.clock_jumped = self.clock_jumped;
-        memory.not_effective = self.not_effective(policy);
-        let mut made = if self.mode.goal == Goal::Run {
-            plan::plan_again(&both, &mut standing, &desired, live, &memory, policy, now)
-        } else {
-            plan::plan_with(&both, &desired, live, &memory, policy, now)
+    /// Plans, unless that was done just before; nothing without a desired state in force.
+    pub(super) fn make_plan(&mut self, name: &str, live: &Arc<Live>, now: Now) -> Option<Arc<Plan>> {
+        let desired = self.targets.get(name)?.good.clone()?;
+        let draft = match self.take_draft(name, &desired, live, now) {
+            Some(draft) => draft,
+            None => {
+                let standing = self.targets.get_mut(name)?.standing.take();
+                self.draft(name, &desired, live, standing, now)?
+            }
         };
+        let Draft { mut plan, standing, next_expiry, ending, .. } = draft;
         let target = self.targets.get_mut(name)?;
-        target.standing = standing;
-        made.context.author.clone_from(&target.author);
-        let made = Arc::new(made);
+        (target.standing, target.next_expiry, target.ending) = (standing, next_expiry, ending);
+        let warnings = target.warned.news(&target.ending);
+        plan.context.author.clone_from(&target.author);
         if self.mode.goal == Goal::Run || self.mode.goal == Goal::Observe {
             for (days, entries) in warnings {
                 self.tell(Notice::Expiring { target: name.to_owned(), days, entries });
             }
         }
-        Some(made)
+        Some(Arc::new(plan))
     }
 
     pub(super) fn planned(&mut self, name: &str, plan: Arc<Plan>, live: Arc<Live>, now: Now) {

@@ -21,7 +21,7 @@ use crate::model::{AccountId, AccountSet, Live, Match, Now};
 const MOST: usize = 10_000;
 
 /// What one plan leaves for the next one of the same read of the same store, under the same policy.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Standing {
     desired: Desired,
     /// What entries with an `until` mean depends on the day.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use popgate::engine::effect::Effect;
-use popgate::engine::event::{Answer, Input, Ticket};
+use popgate::engine::event::{Answer, DesiredRead, Input, Ticket};
 use popgate::engine::{Chunks, Engine, Mode, Start};
 use popgate::journal::entry::Record;
 use popgate::model::{Live, Now};
@@ -218,8 +218,10 @@ impl History {
                     self.say(|| format!("  says {}", shorten(&format!("{notice:?}"))));
                     self.hear(&notice);
                 }
-                // Nothing depends on a reading that begins early.
-                Effect::Begin { .. } => self.random.saw(Seen::ReadBegun),
+                Effect::Begin { target, due, .. } => {
+                    self.random.saw(Seen::ReadBegun);
+                    self.read_early(target, due);
+                }
                 Effect::Keep { target, desired, mut beside } => {
                     beside.retain.push(desired.digest());
                     self.disk.keep(&target, &desired, &beside.retain);
@@ -236,6 +238,15 @@ impl History {
             self.rotate();
         }
         Ok(())
+    }
+
+    /// Nothing depends on a reading that begins early, nor on when it is told what comes of it.
+    fn read_early(&mut self, target: String, due: Duration) {
+        if let Ok(DesiredRead { desired, .. }) = self.targets[&target].files.read(self.now) {
+            let wait = due.saturating_sub(self.clock().mono).as_millis();
+            let at = self.random.millis(0, usize::try_from(wait).unwrap_or_default() + 10);
+            self.schedule(at, Event::Input(Input::Begun { target, desired }));
+        }
     }
 
     fn rotate(&mut self) {

@@ -109,10 +109,12 @@ impl Writer for SqliteStore {
         let writing = Arc::clone(&self.writing);
         let changes = chunk.to_vec();
         self.expects.store(false, Ordering::SeqCst);
-        spawn_blocking(move || lock(&writing).chunk(&table, &changes, leave)).await.unwrap_or_else(|stopped| {
-            tracing::error!(store = %self.name(), %stopped, "writing stopped");
-            vec![Outcome::Unknown; chunk.len()]
-        })
+        spawn_blocking(move || lock(&writing).chunk(&table, &changes, leave)).await.unwrap_or_else(
+            |stopped| {
+                tracing::error!(store = %self.name(), %stopped, "writing stopped");
+                vec![Outcome::Unknown; chunk.len()]
+            },
+        )
     }
 
     fn prepare(&self) {

@@ -395,7 +395,8 @@ mod tests {
         let table = Table::own(directory.path().join("pop3.db"));
         let mut writing = Writing::default();
         let connected = writing.connected(&table).unwrap();
-        let mut outcomes = stage(&connected.connection, &table, &[create(1)]).unwrap().commit(&table).unwrap();
+        let mut outcomes =
+            stage(&connected.connection, &table, &[create(1)]).unwrap().commit(&table).unwrap();
         doubt_a_replaced_file(connected, &table, &mut outcomes);
         assert_eq!(outcomes, [Outcome::Done]);
         let fresh = directory.path().join("fresh.db");
