@@ -48,8 +48,8 @@ impl Begin {
             Some((desired, took))
         });
         let Ok(Some((desired, took))) = began.await else { return };
-        // A look may take a little longer than the last one.
-        let look = due.saturating_sub(took * 3 / 2 + LATE);
+        // A look may take longer than the last one, and the engine is to plan before it is due, too.
+        let look = due.saturating_sub(took * 2 + LATE * 2);
         tokio::time::sleep(look.saturating_sub(clock.now().mono)).await;
         let looked = spawn_blocking(move || parsing.look_again(&directory, clock.now().mono)).await;
         if let (Ok(true), true, Store::Write(writer)) = (looked, acts, store) {

@@ -13,6 +13,9 @@ pub const NOW_VARIABLE: &str = "POPGATE_NOW";
 /// may set the clock of a running process. A release build ignores it.
 pub const AHEAD_VARIABLE: &str = "POPGATE_CRASH_CLOCK";
 
+/// How much longer than asked for a thread may sleep: to wake a processor takes its time.
+const OVERSLEEPS: Duration = Duration::from_micros(300);
+
 /// Reads both clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -26,6 +29,15 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads clocks")]
     pub fn start(fixed: Option<&str>) -> Self {
         Self { start: Instant::now(), wall: fixed.and_then(|text| text.parse().ok()) }
+    }
+
+    /// Keeps the thread until a moment on the monotonic clock, but no longer than for `most`.
+    pub fn wait(&self, until: Duration, most: Duration) {
+        let until = until.min(self.now().mono + most);
+        std::thread::sleep(until.saturating_sub(self.now().mono + OVERSLEEPS));
+        while self.now().mono < until {
+            std::hint::spin_loop();
+        }
     }
 
     /// Returns the present moment.

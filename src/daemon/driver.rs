@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
@@ -26,7 +27,7 @@ use crate::plan::Plan;
 use crate::report;
 use crate::source::Source;
 use crate::source::watch::Watch;
-use crate::stores::Permit;
+use crate::stores::{Leave, Permit};
 use crate::web::{Request, Snapshot};
 
 /// How many bytes a segment of the journal may have before a new one is begun.
@@ -109,9 +110,7 @@ pub async fn drive(
     let (mut signal, mut reload) = (None, false);
     driver.input(Input::Tick);
     loop {
-        while let Some(effect) = driver.engine.poll_effect() {
-            driver.perform(effect, &mut hooks);
-        }
+        driver.perform_all(&mut hooks);
         driver.rotate();
         if let Some(publish) = &hooks.publish {
             publish.send_replace(Arc::new(driver.snapshot()));
@@ -154,9 +153,8 @@ pub async fn drive(
             Some(input) = incoming.recv() => driver.input(input),
             Some(taken) = snapshots.taken() => snapshots.write(taken, &driver.engine, driver.clock.now()),
             Some(request) = receive(&mut requests) => driver.operator(request.command, Some(request.reply)),
-            () = tokio::time::sleep(early.unwrap_or_default()), if early.is_some() => {
-                let rest = due.unwrap_or_default().saturating_sub(driver.clock.now().mono);
-                std::thread::sleep(rest.min(LATE));
+            () = sleep(early.unwrap_or_default()), if early.is_some() => {
+                driver.clock.wait(due.unwrap_or_default(), LATE);
                 while let Ok(input) = incoming.try_recv() {
                     driver.input(input);
                 }
@@ -172,6 +170,13 @@ pub async fn drive(
         world: driver.world,
         requests,
     })
+}
+
+/// Sleeps; not at all for no time, of which the runtime's timer makes a millisecond.
+async fn sleep(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
+    }
 }
 
 async fn receive(requests: &mut Option<mpsc::Receiver<Request>>) -> Option<Request> {
@@ -254,9 +259,26 @@ impl Driver {
         }
     }
 
+    /// Does everything that is wanted. What is to be told waits until all else has begun; only whoever is asked something
+    /// hears it before.
+    fn perform_all(&mut self, hooks: &mut Hooks<'_>) {
+        let mut notices = Vec::new();
+        while let Some(effect) = self.engine.poll_effect() {
+            if let Effect::Tell(notice) = effect {
+                notices.push(notice);
+                continue;
+            }
+            if let Effect::Present { .. } = effect {
+                notices.drain(..).for_each(|notice| (hooks.notice)(&notice));
+            }
+            self.perform(effect, hooks);
+        }
+        notices.iter().for_each(&mut *hooks.notice);
+    }
+
     fn perform(&mut self, effect: Effect, hooks: &mut Hooks<'_>) {
         match effect {
-            Effect::Tell(notice) => (hooks.notice)(&notice),
+            Effect::Tell(_) => {}
             Effect::Reply { ticket, reply } => {
                 if let Some(to) = self.replies.remove(&ticket) {
                     drop(to.send(reply));
@@ -338,14 +360,20 @@ impl Driver {
                 }
             }
             Effect::Append { ticket, at, records, sync, then } => {
-                let permit = then.map(|chunk| self.stage(chunk));
+                let (permit, waits) = match then {
+                    Some(chunk) => {
+                        let (permit, leave) = Leave::with_permit();
+                        (Some(permit), Some((chunk, leave)))
+                    }
+                    None => (None, None),
+                };
                 self.append(ticket, at, records, sync, permit);
+                // Behind the append: that is what takes long, and there may be only one more processor.
+                self.staged = waits.map(|(chunk, leave)| self.stage(chunk, leave));
             }
             Effect::Write { ticket, chunk } => {
-                if self.staged.is_none() {
-                    staged::go_on(Some(self.stage(chunk)));
-                }
-                let Some(staged) = self.staged.take() else { return };
+                let staged = self.staged.take();
+                let staged = staged.unwrap_or_else(|| self.stage(chunk, Leave::at_once()));
                 self.answering.with(ticket, async move { Answer::Written(staged.await) });
             }
             Effect::Observe { ticket, service, instance } => {
@@ -417,13 +445,10 @@ impl Driver {
         self.world.services.get(key).cloned()
     }
 
-    /// Has a writer get ready for a chunk. What was ready before did not come to anything.
-    fn stage(&mut self, chunk: Chunk) -> Permit {
+    /// Has a writer get ready for a chunk, which it writes when it may.
+    fn stage(&mut self, chunk: Chunk, leave: Leave) -> Staged {
         self.ahead.forget(&chunk.target);
-        let store = self.world.targets.get(&chunk.target).map(|io| &io.store);
-        let (permit, staged) = staged::stage(store, chunk);
-        self.staged = Some(staged);
-        permit
+        staged::stage(self.world.targets.get(&chunk.target).map(|io| &io.store), chunk, leave)
     }
 
     /// Appends, and gives the permit when everything is on disk.
@@ -455,7 +480,10 @@ impl Driver {
             crash::append("before", &records);
             let appended = journal.append(at, &records, sync).map(|(first, _)| first);
             crash::append("after", &records);
-            staged::go_on(permit.filter(|_| appended.is_ok()));
+            if let Some(permit) = permit.filter(|_| appended.is_ok()) {
+                crash::point("before write");
+                permit.give();
+            }
             Answer::Appended(appended.map_err(|error| {
                 let why = error.to_string();
                 if journal.is_broken() {

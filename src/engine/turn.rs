@@ -293,12 +293,11 @@ impl Engine {
     /// Plans, unless that was done just before; nothing without a desired state in force.
     pub(super) fn make_plan(&mut self, name: &str, live: &Arc<Live>, now: Now) -> Option<Arc<Plan>> {
         let desired = self.targets.get(name)?.good.clone()?;
-        let draft = match self.take_draft(name, &desired, live, now) {
-            Some(draft) => draft,
-            None => {
-                let standing = self.targets.get_mut(name)?.standing.take();
-                self.draft(name, &desired, live, standing, now)?
-            }
+        let draft = if let Some(draft) = self.take_draft(name, &desired, live, now) {
+            draft
+        } else {
+            let standing = self.targets.get_mut(name)?.standing.take();
+            self.draft(name, &desired, live, standing, now)?
         };
         let Draft { mut plan, standing, next_expiry, ending, .. } = draft;
         let target = self.targets.get_mut(name)?;

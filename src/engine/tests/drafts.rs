@@ -12,7 +12,7 @@ fn drafted(edited: Duration, before_due: Duration) -> (Hand, Timestamp) {
     let mut hand = Hand::new(BEFORE, &["al", "bo"]);
     assert!(hand.next_within(edited).is_none());
     hand.edit(AFTER);
-    assert!(hand.next_within(QUIET - before_due).is_none());
+    assert!(hand.next_within(QUIET.saturating_sub(before_due)).is_none());
     hand.input(Input::Begun { target: "t".to_owned(), desired: listing(AFTER).desired });
     let told = hand.now.wall;
     (hand, told)
@@ -73,7 +73,7 @@ fn a_plan_of_long_ago_is_made_anew() {
 
 #[test]
 fn access_that_ended_meanwhile_is_in_the_plan() {
-    let midnight = Duration::from_hours(12) - QUIET + SOON / 2;
+    let midnight = Duration::from_hours(12).saturating_sub(QUIET) + SOON / 2;
     let (mut hand, _) = drafted(midnight, SOON);
     assert_eq!(planned(&mut hand).1, ["al", "bo"]);
 }
