@@ -1,5 +1,7 @@
 //! The loop: effects out, inputs in, one at a time.
 
+mod journal;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -22,16 +24,12 @@ use super::world::{Reuse, World, desired_at_hand, read_desired, read_live};
 use crate::engine::Engine;
 use crate::engine::effect::{Chunk, Effect, Notice};
 use crate::engine::event::{Answer, Command, Decision, Input, ReadFailure, RestartFailure, Ticket};
-use crate::journal::entry::Record;
 use crate::plan::Plan;
 use crate::report;
 use crate::source::Source;
 use crate::source::watch::Watch;
-use crate::stores::{Leave, Permit};
+use crate::stores::Leave;
 use crate::web::{Request, Snapshot};
-
-/// How many bytes a segment of the journal may have before a new one is begun.
-const SEGMENT: u64 = 64 << 20;
 
 /// What the driver needs from whoever drives.
 pub struct Hooks<'a> {
@@ -414,24 +412,6 @@ impl Driver {
         }
     }
 
-    /// Begins a new segment of the journal when the present one is large, between two batches only.
-    fn rotate(&mut self) {
-        let Some(journal) = self.world.journal.as_ref().filter(|_| self.engine.idle()) else { return };
-        let mut journal = journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if journal.segment_len() < crash::segment(SEGMENT) {
-            return;
-        }
-        let state = Record::State { ledger: Box::new(self.engine.ledger().clone()) };
-        crash::append("before", std::slice::from_ref(&state));
-        let rotated = journal.rotate(self.clock.now().wall, &state);
-        crash::append("after", std::slice::from_ref(&state));
-        match rotated {
-            Ok(seq) => self.engine.rotated(seq),
-            // The old segment goes on; its next record says whether the disk is full.
-            Err(error) => tracing::warn!("The journal's segment stays as large as it is: {error}."),
-        }
-    }
-
     /// Watches what is there now, so that whatever changes after a read that begins now is a hint.
     fn renew(&mut self, target: &str) {
         if let Some(watch) = self.watches.get_mut(target)
@@ -449,49 +429,5 @@ impl Driver {
     fn stage(&mut self, chunk: Chunk, leave: Leave) -> Staged {
         self.ahead.forget(&chunk.target);
         staged::stage(self.world.targets.get(&chunk.target).map(|io| &io.store), chunk, leave)
-    }
-
-    /// Appends, and gives the permit when everything is on disk.
-    fn append(
-        &mut self,
-        ticket: Ticket,
-        at: jiff::Timestamp,
-        records: Arc<[Record]>,
-        sync: bool,
-        permit: Option<Permit>,
-    ) {
-        let Some(journal) = self.world.journal.clone() else {
-            let refused = Answer::Appended(Err("this process has no journal".to_owned()));
-            return self.answering.with(ticket, async move { refused });
-        };
-        let broken = Arc::clone(&self.broken);
-        let kept = if sync { std::mem::take(&mut self.kept) } else { Vec::new() };
-        let stopped = Answer::Appended(Err("the journal's writer stopped".to_owned()));
-        self.answering.with_blocking(ticket, stopped, move || {
-            for kept in kept {
-                // What a record names is on disk before the record is.
-                if let Err(why) =
-                    kept.blocking_recv().unwrap_or_else(|_| Err("the writer stopped".to_owned()))
-                {
-                    return Answer::Appended(Err(why));
-                }
-            }
-            let mut journal = journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            crash::append("before", &records);
-            let appended = journal.append(at, &records, sync).map(|(first, _)| first);
-            crash::append("after", &records);
-            if let Some(permit) = permit.filter(|_| appended.is_ok()) {
-                crash::point("before write");
-                permit.give();
-            }
-            Answer::Appended(appended.map_err(|error| {
-                let why = error.to_string();
-                if journal.is_broken() {
-                    // The first reason is the one to tell.
-                    drop(broken.set(why.clone()));
-                }
-                why
-            }))
-        });
     }
 }
