@@ -110,7 +110,10 @@ pub async fn drive(
     loop {
         driver.perform_all(&mut hooks);
         driver.rotate();
-        if let Some(publish) = &hooks.publish {
+        // Whatever waits already is going to change it at once.
+        if let Some(publish) = &hooks.publish
+            && (incoming.is_empty() || driver.engine.finished())
+        {
             publish.send_replace(Arc::new(driver.snapshot()));
         }
         if driver.engine.finished() {

@@ -23,6 +23,8 @@ const WORTH_A_THREAD: usize = if cfg!(test) { 1 << 10 } else { 2 << 20 };
 pub struct Parsing {
     last: Mutex<BTreeMap<PathBuf, Last>>,
     begun: Mutex<BTreeMap<PathBuf, Place>>,
+    /// What was last before that. To let go of a thousand paths takes its time, so it is done when nobody waits.
+    spent: Mutex<Option<Last>>,
 }
 
 /// The last good desired state of a directory.
@@ -59,12 +61,13 @@ impl Parsing {
     /// Every problem of every file.
     pub fn take(&self, directory: &Path, last: &Last, read: Read) -> Result<Desired, Vec<Diagnostic>> {
         let desired = last.and_then(read.files, read.part)?;
-        self.remember(directory, desired.clone(), read.seen);
+        drop(self.remember(directory, desired.clone(), read.seen));
         Ok(desired)
     }
 
-    fn remember(&self, directory: &Path, desired: Desired, seen: Option<Seen>) {
-        self.all().insert(directory.to_owned(), Last { desired, seen: seen.map(Arc::new) });
+    /// Remembers the last good state; returns the one before.
+    fn remember(&self, directory: &Path, desired: Desired, seen: Option<Seen>) -> Option<Last> {
+        self.all().insert(directory.to_owned(), Last { desired, seen: seen.map(Arc::new) })
     }
 
     /// Returns the last good desired state of a directory, if it has this digest.

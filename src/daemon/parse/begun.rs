@@ -38,6 +38,7 @@ impl Parsing {
         let place = self.place(source.directory());
         let mut place = lock(&place);
         *place = None;
+        drop(lock(&self.spent).take());
         let last = self.last(source.directory());
         let before = last.seen.clone()?;
         let (begun, read) = Begun::reading(source, &before)?;
@@ -72,7 +73,7 @@ impl Parsing {
             return None;
         }
         if let Ok(desired) = &desired {
-            self.remember(directory, desired.clone(), Some(begun.seen()));
+            *lock(&self.spent) = self.remember(directory, desired.clone(), Some(begun.seen()));
         }
         Some(Judged { desired, commit })
     }
