@@ -1,7 +1,7 @@
 //! What can be done while it is still to be seen whether it stays quiet, so that nobody has to wait for it afterwards.
 //!
 //! Nothing is done that would have to be undone: files are read, a state is kept under its digest beside those in force,
-//! and the store gets ready.
+//! the store gets ready, and the engine hears what it is about, so that it can plan.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,12 +52,10 @@ impl Begin {
         let look = due.saturating_sub(took * 2 + LATE * 2);
         tokio::time::sleep(look.saturating_sub(clock.now().mono)).await;
         let looked = spawn_blocking(move || parsing.look_again(&directory, clock.now().mono)).await;
-        if let (Ok(true), true, Store::Write(writer)) = (looked, acts, store) {
+        if let (Ok(true), true, Some(desired), Store::Write(writer)) = (looked, acts, desired, store) {
             writer.prepare();
-            if let Some(desired) = desired {
-                // The engine may be gone.
-                drop(inputs.send(Input::Begun { target, desired }));
-            }
+            // The engine may be gone.
+            drop(inputs.send(Input::Begun { target, desired }));
         }
     }
 }

@@ -95,6 +95,7 @@ pub async fn drive(
         replies: BTreeMap::new(),
         keeping: Keeping::default(),
         kept: Vec::new(),
+        notices: Vec::new(),
         staged: None,
         tickets: 0,
         broken: Arc::default(),
@@ -201,6 +202,8 @@ struct Driver {
     keeping: Keeping,
     /// Hear when the desired states that were to be kept since the last synced record are on disk.
     kept: Vec<Heard>,
+    /// What is still to be told.
+    notices: Vec<Notice>,
     /// The chunk whose intents are on their way to the disk, or just there.
     staged: Option<Staged>,
     tickets: Ticket,
@@ -260,32 +263,29 @@ impl Driver {
         }
     }
 
-    /// Does everything that is wanted. What is to be told waits until all else has begun; only whoever is asked something
-    /// hears it before.
+    /// Does everything that is wanted, and then tells what there is to tell: all that takes its time has begun by then.
     fn perform_all(&mut self, hooks: &mut Hooks<'_>) {
-        let mut notices = Vec::new();
         while let Some(effect) = self.engine.poll_effect() {
-            if let Effect::Tell(notice) = effect {
-                notices.push(notice);
-                continue;
-            }
-            if let Effect::Present { .. } = effect {
-                notices.drain(..).for_each(|notice| (hooks.notice)(&notice));
-            }
             self.perform(effect, hooks);
         }
-        notices.iter().for_each(&mut *hooks.notice);
+        self.tell(hooks);
+    }
+
+    fn tell(&mut self, hooks: &mut Hooks<'_>) {
+        self.notices.drain(..).for_each(|notice| (hooks.notice)(&notice));
     }
 
     fn perform(&mut self, effect: Effect, hooks: &mut Hooks<'_>) {
         match effect {
-            Effect::Tell(_) => {}
+            Effect::Tell(notice) => self.notices.push(notice),
             Effect::Reply { ticket, reply } => {
                 if let Some(to) = self.replies.remove(&ticket) {
                     drop(to.send(reply));
                 }
             }
             Effect::Present { ticket, plan } => {
+                // Whoever is asked has heard everything before.
+                self.tell(hooks);
                 let decide = Arc::clone(&hooks.decide);
                 self.answering.with(ticket, async move {
                     let decision = spawn_blocking(move || decide(&plan)).await;
