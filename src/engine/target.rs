@@ -138,7 +138,6 @@ impl Target {
     pub(super) fn hint(&mut self, now: Now) {
         let first = self.hints.map_or(now.mono, |hints| hints.first);
         self.hints = Some(Hints { first, last: now.mono, begun: false });
-        self.draft = None;
     }
 
     /// Hints up to here are being looked at. Tells whether a reading was begun after the last one.

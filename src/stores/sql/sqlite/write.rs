@@ -298,6 +298,7 @@ impl Refusals {
 mod tests {
     use rusqlite::ffi;
     use tokio::task::{JoinHandle, spawn_blocking};
+    use tokio::time::timeout;
 
     use super::*;
     use crate::model::{Access, AccountId, State};
@@ -438,10 +439,13 @@ mod tests {
         other.busy_timeout(Duration::ZERO).unwrap();
         let is_locked = || other.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_err();
         let (permit, writer) = waiting(&table, create(1), Duration::from_mins(1));
-        while !is_locked() {
-            assert!(!writer.is_finished(), "it has no leave yet");
-            tokio::task::yield_now().await;
-        }
+        let locked = async {
+            while !is_locked() {
+                assert!(!writer.is_finished(), "it has no leave yet");
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(30), locked).await.expect("the changes are made before");
         assert_eq!(read::live(&table).unwrap().len(), 1, "nobody sees it");
         permit.give();
         assert_eq!(writer.await.unwrap(), [Outcome::Done]);
