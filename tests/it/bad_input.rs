@@ -357,3 +357,18 @@ fn a_desired_state_that_cannot_be_kept_is_not_acted_on() {
     assert!(ran.stdout.contains("1 change"), "{}", ran.stdout);
     assert_eq!(disabled(&world), "u3@x.test");
 }
+
+#[test]
+fn what_cannot_be_written_down_is_not_done_although_the_store_was_ready_for_it() {
+    let world = world();
+    let mut daemon = world.start(["run"]);
+    daemon.wait_for("nothing to change");
+    // Whatever is written down before the edit has been.
+    let applied = || world.read("state/journal-000001").contains(r#""type":"applied""#).then_some(());
+    wait_until("the first record that nothing is to be done", applied);
+    std::fs::remove_file(world.path("state/journal-000001")).unwrap();
+    desire(&world, 20, &[3]);
+    assert_eq!(daemon.wait(), Some(1), "{}", daemon.log());
+    assert!(daemon.log().contains("the journal is broken"), "{}", daemon.log());
+    assert_eq!(disabled(&world), "");
+}
