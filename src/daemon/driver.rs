@@ -361,13 +361,11 @@ impl Driver {
                 }
             }
             Effect::Append { ticket, at, records, sync, then } => {
-                let (permit, waits) = match then {
-                    Some(chunk) => {
-                        let (permit, leave) = Leave::with_permit();
-                        (Some(permit), Some((chunk, leave)))
-                    }
-                    None => (None, None),
+                let with_leave = |chunk| {
+                    let (permit, leave) = Leave::with_permit();
+                    (permit, (chunk, leave))
                 };
+                let (permit, waits) = then.map(with_leave).unzip();
                 self.append(ticket, at, records, sync, permit);
                 // Behind the append: that is what takes long, and there may be only one more processor.
                 self.staged = waits.map(|(chunk, leave)| self.stage(chunk, leave));

@@ -167,7 +167,7 @@ impl Target {
     pub(super) fn take_back(&mut self) {
         if let Some(unsaid) = self.unsaid.take() {
             self.good = unsaid.before;
-            (self.standing, self.draft) = (None, None);
+            self.standing = None;
         }
     }
 
